@@ -1,0 +1,96 @@
+//! The evidence a policy decides on: the samples of one measurement since the last scale, newest last, bounded by the
+//! policy's [`Window`].
+
+use std::collections::VecDeque;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::Verdict;
+
+/// One counted sample.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    /// When it was received.
+    pub at: Timestamp,
+    /// How it lay to the wanted range; never `unknown`, as an unknown sample is no evidence.
+    pub verdict: Verdict,
+    /// The value; none for a failure that counts as too slow.
+    pub value: Option<f64>,
+}
+
+/// How much evidence a policy needs to keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// At most so many samples.
+    pub samples: usize,
+    /// None older than this.
+    pub span: SignedDuration,
+}
+
+/// The samples of one measurement that count.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    points: VecDeque<Point>,
+    /// The instant of the newest sample seen, counted or not: a sample is never counted twice.
+    seen: Option<Timestamp>,
+}
+
+impl History {
+    /// Whether a sample of this instant has not been seen yet.
+    pub fn is_new(&self, at: Timestamp) -> bool {
+        self.seen.is_none_or(|seen| at > seen)
+    }
+
+    /// Notes that a sample of this instant was seen, and counts it where it is evidence.
+    pub(crate) fn add(&mut self, at: Timestamp, point: Option<Point>, window: Window) {
+        self.seen = self.seen.max(Some(at));
+        if let Some(point) = point {
+            self.points.push_back(point);
+        }
+        while self.points.len() > window.samples
+            || self.points.front().is_some_and(|oldest| at.duration_since(oldest.at) > window.span)
+        {
+            self.points.pop_front();
+        }
+    }
+
+    /// Forgets the evidence; what was seen stays seen.
+    pub(crate) fn clear(&mut self) {
+        self.points.clear();
+    }
+
+    /// How many samples count.
+    pub fn len(&self) -> usize {
+        self.points.len()
+    }
+
+    /// Whether no sample counts.
+    pub fn is_empty(&self) -> bool {
+        self.points.is_empty()
+    }
+}
+
+/// The history together with the sample of this tick.
+#[derive(Debug, Clone, Copy)]
+pub struct Evidence<'a> {
+    past: &'a History,
+    new: Option<Point>,
+}
+
+impl<'a> Evidence<'a> {
+    /// The history as it stands, and the new sample where there is one that counts.
+    pub fn new(past: &'a History, new: Option<Point>) -> Self {
+        Self { past, new }
+    }
+
+    /// Newest first.
+    pub fn newest_first(&self) -> impl Iterator<Item = Point> + 'a {
+        self.new.into_iter().chain(self.past.points.iter().rev().copied())
+    }
+
+    /// How many of the newest samples in a row have this verdict.
+    pub fn run_of(&self, verdict: Verdict) -> usize {
+        self.newest_first().take_while(|point| point.verdict == verdict).count()
+    }
+}

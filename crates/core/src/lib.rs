@@ -1,0 +1,35 @@
+//! The decision of autoscalebot, pure: samples, verdicts, policies, bounds, gates, conditions, records.
+//!
+//! Nothing here does I/O, waits, logs or asks what time it is: time comes in as a value. The daemon, `replay`, `simulate`,
+//! `explain` and the tests all call [`decide`] and [`settle`]; the engine crate owns the clock and the calls.
+//!
+//! Read in the order of a tick: [`sample`] → [`policy`] (on the evidence of [`history`]) → [`tick`] (combine) → [`gate`] →
+//! [`bounds`] → [`record`] → [`event`]; [`state`] is what is carried on to the next.
+
+pub mod bounds;
+pub mod condition;
+pub mod event;
+pub mod fields;
+pub mod gate;
+pub mod history;
+pub mod observation;
+pub mod phrase;
+pub mod policy;
+pub mod record;
+pub mod sample;
+pub mod secret;
+pub mod spec;
+pub mod state;
+pub mod tick;
+
+pub use bounds::{BoundTable, BoundTables, Bounds, BoundsInForce, InForce, MinuteOfWeek};
+pub use condition::Condition;
+pub use event::{Event, EventKind, events};
+pub use observation::{Observation, Pause};
+pub use phrase::Phrase;
+pub use record::{Action, Call, CallOutcome, Record};
+pub use sample::{Dynos, Failure, Reading, Sample, Unit, Verdict};
+pub use secret::{Secret, masked_url};
+pub use spec::{MeasurementSpec, Rapid, Spec, Zero};
+pub use state::State;
+pub use tick::{decide, settle};

@@ -1,0 +1,73 @@
+//! Policies: each turns the samples of one measurement into a [`Proposal`]. One file a policy; [`POLICIES`] is the list.
+//!
+//! A policy holds its settings and nothing else: what it remembers is the [`Evidence`], which the state carries for it, so
+//! that any tick can be decided again.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::fields::{Description, FieldError, Values};
+use crate::history::{Evidence, Window};
+use crate::{Bounds, Dynos, Phrase, Unit, Verdict};
+
+pub mod consecutive;
+
+/// What a policy sees.
+#[derive(Debug, Clone, Copy)]
+pub struct PolicyInput<'a> {
+    /// The instant of the tick.
+    pub at: Timestamp,
+    /// Dynos on the platform now.
+    pub dynos: Dynos,
+    /// The bounds in force. A proposal may lie outside: the bounds come last, and how far outside is worth knowing.
+    pub bounds: Bounds,
+    /// The samples since the last scale.
+    pub evidence: Evidence<'a>,
+}
+
+/// What a policy wants, and why.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Proposal {
+    /// The wanted number of dynos; `None`: unknown.
+    pub desired: Option<Dynos>,
+    /// The sentence for people.
+    pub why: Phrase,
+}
+
+impl Proposal {
+    /// A wanted number, with its reason.
+    pub fn want(desired: Dynos, why: Phrase) -> Self {
+        Self { desired: Some(desired), why }
+    }
+
+    /// No proposal, with its reason.
+    pub fn unknown(why: Phrase) -> Self {
+        Self { desired: None, why }
+    }
+}
+
+/// A rule from samples to a wanted number of dynos.
+pub trait Policy: Debug + Send + Sync {
+    /// How much evidence to keep.
+    fn window(&self) -> Window;
+
+    /// How a value lies to the wanted range.
+    fn verdict(&self, value: f64) -> Verdict;
+
+    /// The proposal for this tick. Called only when there is a usable sample that is not out of date.
+    fn propose(&self, input: &PolicyInput<'_>) -> Proposal;
+}
+
+/// A kind of policy: its settings, and how to make one from them.
+#[derive(Debug, Clone, Copy)]
+pub struct PolicyKind {
+    /// Its name, sentence and fields.
+    pub description: Description,
+    /// Makes the policy from settings already checked against the fields; faults across fields are found here.
+    pub build: fn(&Values, Unit) -> Result<Arc<dyn Policy>, FieldError>,
+}
+
+/// Every policy, by name.
+pub const POLICIES: &[PolicyKind] = &[consecutive::KIND];
