@@ -1,0 +1,36 @@
+//! What autoscalebot looks at: a file per kind of measurement, and [`MEASUREMENTS`], the one list of them.
+//!
+//! A kind turns its settings into a [`Measure`], which takes one reading within a time budget. How a reading is judged is
+//! the policies' work, in the core; when it is taken is the engine's.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use autoscalebot_core::Reading;
+use autoscalebot_core::fields::{FieldError, MeasurementKind, Values};
+
+pub mod heartbeat;
+
+/// A source of numbers for one process.
+#[async_trait]
+pub trait Measure: Debug + Send + Sync {
+    /// Takes one reading. It ends within [`Measure::budget`]; what can't be read is a failure with its reason, never zero.
+    async fn read(&self) -> Reading;
+
+    /// The longest that a reading may take, from the first byte out to the last byte in.
+    fn budget(&self) -> Duration;
+}
+
+/// A kind of measurement.
+#[derive(Debug, Clone, Copy)]
+pub struct MeasureEntry {
+    /// What the settings need to know of it.
+    pub kind: MeasurementKind,
+    /// Makes one from settings that were checked against its fields; `every` is the interval it will be read at.
+    pub build: fn(values: &Values, every: Duration) -> Result<Arc<dyn Measure>, FieldError>,
+}
+
+/// Every kind of measurement, by name.
+pub const MEASUREMENTS: &[MeasureEntry] = &[heartbeat::ENTRY];
