@@ -127,10 +127,10 @@ fn slow_rule(zone: &TimeZone, times: &[(u8, u8, Dynos)], at: Timestamp) -> Dynos
             let ambiguous = zone.to_ambiguous_timestamp(wall);
             let instant = match ambiguous.offset() {
                 AmbiguousOffset::Gap { .. } => {
-                    let later = ambiguous.clone().later().unwrap();
+                    let later = ambiguous.later().unwrap();
                     zone.preceding(later + SignedDuration::from_hours(3)).next().unwrap().timestamp()
                 }
-                _ => ambiguous.clone().earlier().unwrap(),
+                _ => ambiguous.earlier().unwrap(),
             };
             if instant <= at && best.is_none_or(|(i, w, _)| (instant, wall) >= (i, w)) {
                 best = Some((instant, wall, *dynos));

@@ -81,6 +81,8 @@ pub enum Action {
     None,
     /// Set the quantity.
     Set(Dynos),
+    /// Make no call, and count it as a failed one, for this reason.
+    Refuse(&'static str),
 }
 
 /// What came of the scaling call.
@@ -164,6 +166,15 @@ pub enum Reason {
 }
 
 impl Record {
+    /// What came of the tick where there is no call to make; `None`: the quantity of [`Action::Set`] is to be set.
+    pub fn without_call(&self) -> Option<CallOutcome> {
+        match self.action {
+            Action::None => Some(CallOutcome::None),
+            Action::Set(_) => None,
+            Action::Refuse(why) => Some(CallOutcome::Failed { error: why.into(), limit: None }),
+        }
+    }
+
     /// The record with what came of its call: the quantity after, and the conditions that depend on it.
     pub fn conclude(mut self, spec: &Spec, state: &State, outcome: &CallOutcome) -> Self {
         match outcome {

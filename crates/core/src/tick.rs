@@ -101,6 +101,11 @@ fn conclude_wish(spec: &Spec, state: &State, seen: &Observation, record: &mut Re
         reason = Reason::AtBound(BoundHit::Min);
     }
     act(state, record, before, bounds.clamp(wanted), reason);
+    if let (Reason::Policy(index), Action::Set(_)) = (reason, record.action)
+        && let Some(why) = record.measured.get(index).and_then(|measured| measured.proposal.refused)
+    {
+        record.action = Action::Refuse(why);
+    }
 }
 
 /// Sets the wish and the action, within what the platform is known to allow.

@@ -54,13 +54,16 @@ pub trait Gate: Debug + Send + Sync {
     }
 }
 
+/// Makes a gate from settings already checked against its fields; `None` where these settings leave nothing to hold.
+pub type BuildGate = fn(&Values) -> Result<Option<Arc<dyn Gate>>, FieldError>;
+
 /// A kind of gate: its settings, and how to make one from them.
 #[derive(Debug, Clone, Copy)]
 pub struct GateKind {
     /// Its name, sentence and fields. Settings of a process hold it under its name; without it the defaults are read.
     pub description: Description,
-    /// Makes the gate; `None` where these settings leave nothing to hold.
-    pub build: fn(&Values) -> Result<Option<Arc<dyn Gate>>, FieldError>,
+    /// Makes the gate.
+    pub build: BuildGate,
 }
 
 /// Every gate, in the order in which they are asked.

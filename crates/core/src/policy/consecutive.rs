@@ -26,7 +26,13 @@ pub struct Consecutive {
     pub passes: u32,
     /// So many dynos are added or removed. At least 1.
     pub increment: u32,
+    /// Whether a step down that lands exactly on 0, where the minimum is above 0, fails as it did in 2.1 (which took a
+    /// wanted number of 0 for "not set"), instead of going to the minimum. A step that would land below 0 never failed.
+    pub refuse_zero: bool,
 }
+
+const ZERO_REFUSED: &str = "a step to exactly 0 dynos fails in 2.1, and refuse_zero asks for the same: set an increment that \
+                            does not land on 0, or refuse_zero = false";
 
 /// The entry in the list of policies.
 pub const KIND: PolicyKind = PolicyKind {
@@ -59,6 +65,12 @@ pub const KIND: PolicyKind = PolicyKind {
                 "Readings in a row that are too low before dynos are removed.",
             ),
             Field::defaulting("increment", FieldType::Whole(1, 10_000), "1", "Dynos to add or remove at once."),
+            Field::defaulting(
+                "refuse_zero",
+                FieldType::Flag,
+                "false",
+                "Whether a step down that lands exactly on 0, with a minimum above 0, fails as in 2.1, instead of going to the minimum.",
+            ),
         ],
         shorthand: &[],
     },
@@ -76,6 +88,7 @@ fn build(values: &Values, _unit: Unit) -> Result<Arc<dyn Policy>, FieldError> {
         fails: count("fails")?,
         passes: count("passes")?,
         increment: count("increment")?,
+        refuse_zero: values.flag("refuse_zero"),
     };
     if policy.low > policy.high {
         return Err(FieldError::new(
@@ -113,10 +126,12 @@ impl Policy for Consecutive {
         }
         let low = input.evidence.run_of(Verdict::TooLow);
         if low >= passes {
-            return Proposal::want(
-                dynos.saturating_sub(self.increment),
-                Phrase::with("{0} readings in a row were too low", [low as f64]),
-            );
+            let why = Phrase::with("{0} readings in a row were too low", [low as f64]);
+            let refused = self.refuse_zero && dynos == self.increment && input.bounds.min > 0;
+            return Proposal {
+                refused: refused.then_some(ZERO_REFUSED),
+                ..Proposal::want(dynos.saturating_sub(self.increment), why)
+            };
         }
         let why = if high > 0 {
             Phrase::with("{0} of the {1} readings in a row that add dynos were too high", [high as f64, fails as f64])
@@ -135,9 +150,14 @@ mod tests {
     use crate::Bounds;
     use crate::history::{Evidence, History, Point};
 
-    const RULE: Consecutive = Consecutive { low: 200.0, high: 1000.0, fails: 3, passes: 5, increment: 2 };
+    const RULE: Consecutive =
+        Consecutive { low: 200.0, high: 1000.0, fails: 3, passes: 5, increment: 2, refuse_zero: true };
 
     fn proposal(dynos: u32, values: &[f64]) -> Proposal {
+        proposal_above(0, dynos, values)
+    }
+
+    fn proposal_above(min: u32, dynos: u32, values: &[f64]) -> Proposal {
         let mut history = History::default();
         for (n, value) in values.iter().enumerate() {
             let at = jiff::Timestamp::from_second(n as i64).unwrap();
@@ -147,7 +167,7 @@ mod tests {
         RULE.propose(&PolicyInput {
             at: jiff::Timestamp::from_second(99).unwrap(),
             dynos,
-            bounds: Bounds { min: 0, max: 10 },
+            bounds: Bounds { min, max: 10 },
             evidence: Evidence::new(&history, None),
         })
     }
@@ -176,5 +196,14 @@ mod tests {
             let got = proposal(*dynos, values);
             assert_eq!((got.desired, got.why.to_string().as_str()), (Some(*desired), *why), "{name}");
         }
+    }
+
+    /// 2.1 tested a wanted number of 0 for truth, so that a step to exactly 0 failed; recorded runs show it.
+    #[test]
+    fn a_step_to_exactly_zero() {
+        assert!(proposal_above(1, 2, &[0.0; 5]).refused.is_some());
+        assert!(proposal_above(0, 2, &[0.0; 5]).refused.is_none(), "a minimum of 0 is a number");
+        assert!(proposal_above(1, 3, &[0.0; 5]).refused.is_none());
+        assert!(proposal_above(1, 1, &[0.0; 5]).refused.is_none(), "a step below 0 never failed");
     }
 }

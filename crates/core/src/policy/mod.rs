@@ -34,17 +34,19 @@ pub struct Proposal {
     pub desired: Option<Dynos>,
     /// The sentence for people.
     pub why: Phrase,
+    /// A reason to fail instead of doing it: the tick then counts as one whose scaling call failed, and no call is made.
+    pub refused: Option<&'static str>,
 }
 
 impl Proposal {
     /// A wanted number, with its reason.
     pub fn want(desired: Dynos, why: Phrase) -> Self {
-        Self { desired: Some(desired), why }
+        Self { desired: Some(desired), why, refused: None }
     }
 
     /// No proposal, with its reason.
     pub fn unknown(why: Phrase) -> Self {
-        Self { desired: None, why }
+        Self { desired: None, why, refused: None }
     }
 }
 
@@ -60,13 +62,16 @@ pub trait Policy: Debug + Send + Sync {
     fn propose(&self, input: &PolicyInput<'_>) -> Proposal;
 }
 
+/// Makes a policy from settings already checked against its fields; faults across fields are found here.
+pub type BuildPolicy = fn(&Values, Unit) -> Result<Arc<dyn Policy>, FieldError>;
+
 /// A kind of policy: its settings, and how to make one from them.
 #[derive(Debug, Clone, Copy)]
 pub struct PolicyKind {
     /// Its name, sentence and fields.
     pub description: Description,
-    /// Makes the policy from settings already checked against the fields; faults across fields are found here.
-    pub build: fn(&Values, Unit) -> Result<Arc<dyn Policy>, FieldError>,
+    /// Makes the policy.
+    pub build: BuildPolicy,
 }
 
 /// Every policy, by name.
