@@ -12,6 +12,7 @@ use autoscalebot_core::Reading;
 use autoscalebot_core::fields::{FieldError, MeasurementKind, Values};
 
 pub mod heartbeat;
+mod http;
 
 /// A source of numbers for one process.
 #[async_trait]
@@ -28,9 +29,35 @@ pub trait Measure: Debug + Send + Sync {
 pub struct MeasureEntry {
     /// What the settings need to know of it.
     pub kind: MeasurementKind,
-    /// Makes one from settings that were checked against its fields; `every` is the interval it will be read at.
-    pub build: fn(values: &Values, every: Duration) -> Result<Arc<dyn Measure>, FieldError>,
+    /// How one is made.
+    pub build: Build,
 }
+
+/// Makes a measurement from settings that were checked against its fields; `every` is the interval it will be read at.
+pub type Build = fn(values: &Values, every: Duration) -> Result<Arc<dyn Measure>, FieldError>;
 
 /// Every kind of measurement, by name.
 pub const MEASUREMENTS: &[MeasureEntry] = &[heartbeat::ENTRY];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_alphabetical_and_each_kind_has_its_page() {
+        let names: Vec<_> = MEASUREMENTS.iter().map(|entry| entry.kind.description.name).collect();
+        assert!(names.is_sorted(), "{names:?}");
+        for entry in MEASUREMENTS {
+            let name = entry.kind.description.name;
+            let page = format!("{}/../../docs/measurements/{name}.md", env!("CARGO_MANIFEST_DIR"));
+            let page = std::fs::read_to_string(&page).unwrap_or_else(|error| panic!("{page}: {error}"));
+            for field in entry.kind.description.fields {
+                assert!(
+                    page.contains(&format!("`{}`", field.name)),
+                    "{name}: the page does not tell of {}",
+                    field.name
+                );
+            }
+        }
+    }
+}

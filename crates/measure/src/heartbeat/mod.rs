@@ -1,0 +1,224 @@
+//! `heartbeat`: the time that an HTTP request to the app takes, from before the connection to the last byte of the answer.
+//!
+//! - Only a 2xx answer that came whole within the budget is a value. Its body is read to the end and thrown away piece by
+//!   piece, so a body of any size costs time (the budget bounds it), and no memory.
+//! - 2.1 opened a connection for each heartbeat; so does `reuse_connections = false`. With it, the time of a new connection
+//!   and its TLS handshake is not in the value, except in the first.
+//! - Which failures count as too slow is said once, in the core
+//!   ([`Failure::looks_like_overload`](autoscalebot_core::Failure::looks_like_overload)).
+//!
+//! Clients, trust and the meaning of errors are in [`http`](crate::http); when to read is the engine's.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use autoscalebot_core::fields::{Description, Field, FieldError, FieldType, MeasurementKind, Values};
+use autoscalebot_core::{Failure, Reading, Unit};
+use jiff::SignedDuration;
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use reqwest::{Client, Method, Request};
+
+use crate::{Measure, MeasureEntry, http};
+
+/// The entry in the list of measurements.
+pub const ENTRY: MeasureEntry = MeasureEntry {
+    kind: MeasurementKind {
+        description: Description {
+            name: "heartbeat",
+            doc: "The time that an HTTP request to the app takes; a time-out, a refused connection or a 5xx counts as too slow.",
+            fields: FIELDS,
+            shorthand: &["url"],
+        },
+        unit: Unit::Milliseconds,
+        failures_mean_overload: true,
+        default_every: "30s",
+        check: |values, every| settings(values, every).map(|_| ()),
+    },
+    build,
+};
+
+const FIELDS: &[Field] = &[
+    Field::required(
+        "url",
+        FieldType::Url(&["http", "https"]),
+        "What to request; redirects are not followed.",
+        "\"https://shop.example/autoscalebot/heartbeat/\"",
+    ),
+    Field::defaulting(
+        "timeout",
+        FieldType::Duration(0.001, 300.0),
+        "\"10s\"",
+        "The most that a heartbeat may take, from the connection to the last byte; at most `every`.",
+    ),
+    Field::defaulting(
+        "reuse_connections",
+        FieldType::Flag,
+        "true",
+        "Keep the connection for the next heartbeat; `false` opens a new one each time, as 2.1 did, and counts its time.",
+    ),
+    Field::optional("headers", FieldType::TextTable, "Headers to send; never shown.", "{ \"X-Heartbeat\" = \"1\" }"),
+    Field::optional("username", FieldType::Text, "The user name for basic authentication.", "\"monitor\""),
+    Field::optional(
+        "password",
+        FieldType::Secret,
+        "The password for basic authentication.",
+        "{ env = \"HEARTBEAT_PASSWORD\" }",
+    ),
+];
+
+/// The default of `timeout`. It gives way to a shorter `every`; a longer one that somebody wrote is an error.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Requests a URL and takes the time.
+pub struct Heartbeat {
+    client: Client,
+    request: Request,
+    budget: Duration,
+    reuse: bool,
+    /// Whether the last heartbeat left a connection behind that the next one may find dead.
+    kept: AtomicBool,
+}
+
+impl fmt::Debug for Heartbeat {
+    /// Without what may hold a secret: query, user and headers.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut url = self.request.url().clone();
+        url.set_query(None);
+        url.set_fragment(None);
+        f.debug_struct("Heartbeat")
+            .field("url", &url.as_str())
+            .field("budget", &self.budget)
+            .field("reuse", &self.reuse)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the settings say, checked.
+struct Settings {
+    url: url::Url,
+    budget: Duration,
+    headers: HeaderMap,
+    login: Option<(String, Option<String>)>,
+}
+
+fn settings(values: &Values, every: SignedDuration) -> Result<Settings, FieldError> {
+    let url = values.url("url").ok_or_else(|| FieldError::new("url", "is needed"))?.clone();
+    let headers = headers(values)?;
+    let login = match (values.text("username"), values.secret("password")) {
+        (None, None) => None,
+        (None, Some(_)) => return Err(FieldError::new("username", "is needed with a password: set it")),
+        (Some(user), _) if user.contains(':') => {
+            return Err(FieldError::new("username", "cannot contain a colon in basic authentication"));
+        }
+        (Some(user), password) => Some((user.to_owned(), password.map(|password| password.expose().to_owned()))),
+    };
+    let in_url = !url.username().is_empty() || url.password().is_some();
+    if in_url && login.is_some() {
+        return Err(FieldError::new("username", "is also in the url: keep one of them"));
+    }
+    if (in_url || login.is_some()) && headers.contains_key(AUTHORIZATION) {
+        return Err(FieldError::new("headers", "holds Authorization beside a user name: keep one of them"));
+    }
+    Ok(Settings { url, budget: budget(values, every)?, headers, login })
+}
+
+fn budget(values: &Values, every: SignedDuration) -> Result<Duration, FieldError> {
+    let every = every.unsigned_abs();
+    let timeout = values.duration("timeout").map_or(DEFAULT_TIMEOUT, |timeout| timeout.unsigned_abs());
+    if timeout <= every {
+        Ok(timeout)
+    } else if timeout == DEFAULT_TIMEOUT {
+        Ok(every)
+    } else {
+        let message =
+            format!("{timeout:?} is longer than the interval `every` of {every:?}: lower it or raise `every`");
+        Err(FieldError::new("timeout", message))
+    }
+}
+
+fn headers(values: &Values) -> Result<HeaderMap, FieldError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in values.text_table("headers").into_iter().flatten() {
+        let parsed = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| FieldError::new("headers", format!("{name:?} is not a header's name: correct it")))?;
+        if parsed == CONTENT_LENGTH || parsed == TRANSFER_ENCODING {
+            return Err(FieldError::new("headers", format!("{name} cannot be set: a heartbeat has no body")));
+        }
+        let mut value = HeaderValue::from_str(value.expose()).map_err(|_| {
+            FieldError::new("headers", format!("the value of {name} cannot be sent: remove line breaks"))
+        })?;
+        value.set_sensitive(true);
+        if headers.insert(parsed, value).is_some() {
+            return Err(FieldError::new("headers", format!("{name} is set twice, as case does not count: keep one")));
+        }
+    }
+    Ok(headers)
+}
+
+fn build(values: &Values, every: Duration) -> Result<Arc<dyn Measure>, FieldError> {
+    let every = SignedDuration::try_from(every).unwrap_or(SignedDuration::MAX);
+    let settings = settings(values, every)?;
+    let reuse = values.flag("reuse_connections");
+    let client =
+        http::client(settings.url.scheme() == "https", reuse).map_err(|message| FieldError::new("url", message))?;
+    Ok(Arc::new(Heartbeat::new(client, settings, reuse)?))
+}
+
+impl Heartbeat {
+    fn new(client: Client, settings: Settings, reuse: bool) -> Result<Self, FieldError> {
+        let mut request = client.request(Method::GET, settings.url).headers(settings.headers);
+        if let Some((user, password)) = settings.login {
+            request = request.basic_auth(user, password);
+        }
+        // The client's own error holds the URL, which may hold a token.
+        let request = request.build().map_err(|_| FieldError::new("url", "cannot be requested: correct it"))?;
+        Ok(Self { client, request, budget: settings.budget, reuse, kept: AtomicBool::new(false) })
+    }
+
+    /// One request: the milliseconds it took, or why there is no value.
+    async fn beat(&self) -> Result<f64, Failure> {
+        // A request without a body is always copied; there is no other.
+        let request = self.request.try_clone().ok_or(Failure::Missing)?;
+        let started = Instant::now();
+        let mut response = self.client.execute(request).await.map_err(|error| http::failure(&error))?;
+        let status = response.status();
+        if !status.is_success() {
+            return Err(Failure::Status(status.as_u16()));
+        }
+        while response.chunk().await.map_err(|error| http::failure(&error))?.is_some() {}
+        Ok(started.elapsed().as_secs_f64() * 1000.0)
+    }
+
+    /// A heartbeat, and a second one at once where the first fell on a kept connection that the server was just closing.
+    /// Without it, a server that closes idle connections at about the heartbeat's interval would now and then seem too slow.
+    async fn beat_again_if_stale(&self) -> Result<f64, Failure> {
+        let kept = self.reuse && self.kept.swap(false, Ordering::Relaxed);
+        let result = match self.beat().await {
+            Err(Failure::Closed) if kept => self.beat().await,
+            result => result,
+        };
+        self.kept.store(result.is_ok(), Ordering::Relaxed);
+        result
+    }
+}
+
+#[async_trait]
+impl Measure for Heartbeat {
+    async fn read(&self) -> Reading {
+        match tokio::time::timeout(self.budget, self.beat_again_if_stale()).await {
+            Ok(Ok(value_ms)) => Reading::number(value_ms),
+            Ok(Err(failure)) => Reading::Failed(failure),
+            Err(_) => Reading::Failed(Failure::Timeout),
+        }
+    }
+
+    fn budget(&self) -> Duration {
+        self.budget
+    }
+}
+
+#[cfg(test)]
+mod tests;
