@@ -7,7 +7,7 @@
 //! - Which failures count as too slow is said once, in the core
 //!   ([`Failure::looks_like_overload`](autoscalebot_core::Failure::looks_like_overload)).
 //!
-//! Clients, trust and the meaning of errors are in [`http`](crate::http); when to read is the engine's.
+//! Clients, trust and the meaning of errors are in `http`; when to read is the engine's.
 
 use std::fmt;
 use std::sync::Arc;
