@@ -1,0 +1,126 @@
+//! Settings: TOML, the Python settings of 2.1 and the environment, read, checked and explained; see [`load`].
+//!
+//! Nothing of a kind of measurement, platform or notification is known here: each says which fields it takes
+//! ([`autoscalebot_core::fields`]), and comes in through [`Kinds`]. Policies and gates come from the core's lists.
+
+mod assemble;
+mod common;
+mod duration;
+mod hours;
+mod load;
+mod outside;
+mod problem;
+mod process;
+mod reader;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod toml_tests;
+mod toml_tree;
+mod tree;
+
+pub use load::{Loaded, from_toml};
+pub use outside::{Outside, read, variable};
+pub use problem::{Problem, Problems};
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use autoscalebot_core::Spec;
+use autoscalebot_core::fields::{MeasurementKind, NotifyKind, PlatformKind, Values};
+use jiff::SignedDuration;
+
+/// The kinds that settings may name.
+#[derive(Debug, Clone, Copy)]
+pub struct Kinds<'a> {
+    /// Kinds of measurement.
+    pub measurements: &'a [MeasurementKind],
+    /// Kinds of platform.
+    pub platforms: &'a [PlatformKind],
+    /// Kinds of notification.
+    pub notifications: &'a [NotifyKind],
+}
+
+/// Everything that settings say, checked.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The IANA name of the zone that time tables follow.
+    pub time_zone: String,
+    /// Platforms by their names in the settings.
+    pub platforms: BTreeMap<String, Section>,
+    /// Apps in the order of the settings.
+    pub apps: Vec<App>,
+    /// Whom to tell.
+    pub notify: Vec<Notification>,
+    /// Where the program listens.
+    pub server: Server,
+    /// Where records and state are kept.
+    pub store: Store,
+}
+
+/// A section of one kind: its `type`, and its values.
+#[derive(Debug, Clone)]
+pub struct Section {
+    /// The `type`: the name of the kind.
+    pub kind: &'static str,
+    /// The values, checked, with defaults filled in.
+    pub values: Values,
+}
+
+/// One app.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// Its name in the settings.
+    pub key: Arc<str>,
+    /// Its platform's name in the settings.
+    pub platform: String,
+    /// Its name on the platform.
+    pub name: String,
+    /// Its processes in the order of the settings.
+    pub processes: Vec<Process>,
+}
+
+/// One process type of an app.
+#[derive(Debug, Clone)]
+pub struct Process {
+    /// What the core needs.
+    pub spec: Arc<Spec>,
+    /// How to measure, in the order of [`Spec::measurements`].
+    pub measure: Vec<Measurement>,
+}
+
+/// How to take one measurement.
+#[derive(Debug, Clone)]
+pub struct Measurement {
+    /// Its kind and values.
+    pub section: Section,
+    /// How often.
+    pub every: SignedDuration,
+}
+
+/// Someone to tell.
+#[derive(Debug, Clone)]
+pub struct Notification {
+    /// The kind and values.
+    pub section: Section,
+    /// The topics to tell of: conditions and [`EventKind::NAMES`](autoscalebot_core::EventKind).
+    pub on: Vec<String>,
+    /// How often to remind of a condition that still holds; `None`: never.
+    pub remind: Option<SignedDuration>,
+}
+
+/// Where the program listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// The address.
+    pub listen: SocketAddr,
+}
+
+/// Where records and state are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    /// The SQLite file; `None`: nothing is kept.
+    pub path: Option<PathBuf>,
+}
