@@ -13,8 +13,8 @@ mod pick;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use autoscalebot_core::Event;
-use jiff::SignedDuration;
+use autoscalebot_core::{Condition, Event};
+use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 
 pub use line::Health;
@@ -75,6 +75,14 @@ impl Desk {
             for event in picked {
                 counter.line.push(event);
             }
+        }
+    }
+
+    /// Tells the reminders which conditions of a process are open as the program starts, and since when. They were told by
+    /// the run before; without this, "since" is the first tick.
+    pub fn resume(&self, app: &Arc<str>, process: &Arc<str>, open: &[(Condition, Timestamp)]) {
+        for counter in &self.counters {
+            counter.picker.lock().unwrap_or_else(PoisonError::into_inner).resume(app, process, open);
         }
     }
 

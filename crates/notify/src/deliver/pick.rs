@@ -1,5 +1,8 @@
 //! Which events a channel is told, and when it is reminded. No clock: the time of a reminder comes from the ticks, so
 //! virtual time works as real time does.
+//!
+//! Reminders are due at whole intervals since the condition began: told at 10:00 with an hour between, they come with the
+//! first tick at or after 11:00, 12:00, …, and a restart at 11:30 changes nothing of it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,13 +23,28 @@ pub(super) struct Picker {
 struct Open {
     condition: Condition,
     began: Timestamp,
-    /// When the channel heard of it last.
-    told: Timestamp,
+    /// Whole intervals since it began, when a tick last looked; `None`: none looked yet.
+    intervals: Option<i128>,
 }
 
 impl Picker {
     pub(super) fn new(on: &[String], remind: Option<SignedDuration>) -> Self {
         Self { on: on.to_vec(), remind: remind.filter(SignedDuration::is_positive), open: HashMap::new() }
+    }
+
+    /// Conditions that were open before the program started.
+    pub(super) fn resume(&mut self, app: &Arc<str>, process: &Arc<str>, open: &[(Condition, Timestamp)]) {
+        if self.remind.is_none() {
+            return;
+        }
+        let open: Vec<_> = open
+            .iter()
+            .filter(|(condition, _)| self.wants(condition.as_str()))
+            .map(|&(condition, began)| Open { condition, began, intervals: None })
+            .collect();
+        if !open.is_empty() {
+            self.open.insert((Arc::clone(app), Arc::clone(process)), open);
+        }
     }
 
     /// What to tell because of this event, in order.
@@ -35,15 +53,9 @@ impl Picker {
         if self.wants(event.kind.topic()) {
             picked.push(event.clone());
         }
-        let Some(remind) = self.remind else { return picked };
-        match event.kind {
-            EventKind::Decided => self.remind(event, remind, &mut picked),
-            EventKind::ConditionBegan(condition) if self.wants(condition.as_str()) => {
-                let open = self.open.entry(key(event)).or_default();
-                open.retain(|open| open.condition != condition);
-                open.push(Open { condition, began: event.at, told: event.at });
-            }
-            _ => {}
+        // Every tick is decided before its conditions begin or end, so its record alone says what to remind of.
+        if let (EventKind::Decided, Some(remind)) = (&event.kind, self.remind) {
+            self.remind(event, remind, &mut picked);
         }
         picked
     }
@@ -52,35 +64,34 @@ impl Picker {
         self.on.iter().any(|wanted| wanted == topic)
     }
 
-    /// A tick: conditions that hold and were told of long enough ago are told again.
+    /// A tick: conditions that hold, and of which another interval has passed, are told again.
     ///
-    /// A condition that is open here for the first time began in this very tick (its own event follows), or it was open
-    /// when the program started: then it was told by the run before, and is due one interval from now.
+    /// One that is seen here for the first time began in this very tick (its own event follows).
     fn remind(&mut self, event: &Event, remind: SignedDuration, picked: &mut Vec<Event>) {
         let holding = &event.record.conditions;
-        let key = key(event);
-        if holding.is_empty() && !self.open.contains_key(&key) {
+        let key = (Arc::clone(&event.app), Arc::clone(&event.process));
+        if holding.is_empty() {
+            self.open.remove(&key);
             return;
         }
         let wanted: Vec<Condition> = holding.iter().copied().filter(|held| self.wants(held.as_str())).collect();
-        let open = self.open.entry(key.clone()).or_default();
+        if wanted.is_empty() {
+            self.open.remove(&key);
+            return;
+        }
+        let open = self.open.entry(key).or_default();
         open.retain(|open| wanted.contains(&open.condition));
         for condition in wanted {
-            match open.iter_mut().find(|open| open.condition == condition) {
-                None => open.push(Open { condition, began: event.at, told: event.at }),
-                Some(open) if event.at.duration_since(open.told) >= remind => {
-                    open.told = event.at;
-                    picked.push(Event { kind: EventKind::ConditionHolds(condition, open.began), ..event.clone() });
-                }
-                Some(_) => {}
+            let Some(open) = open.iter_mut().find(|open| open.condition == condition) else {
+                open.push(Open { condition, began: event.at, intervals: Some(0) });
+                continue;
+            };
+            let now = event.at.duration_since(open.began).as_nanos() / remind.as_nanos();
+            if open.intervals.is_some_and(|before| now > before) {
+                picked.push(Event { kind: EventKind::ConditionHolds(condition, open.began), ..event.clone() });
             }
-        }
-        if open.is_empty() {
-            self.open.remove(&key);
+            // A clock that was set back repeats no reminder.
+            open.intervals = Some(open.intervals.map_or(now, |before| before.max(now)));
         }
     }
-}
-
-fn key(event: &Event) -> (Arc<str>, Arc<str>) {
-    (Arc::clone(&event.app), Arc::clone(&event.process))
 }
