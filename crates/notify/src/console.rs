@@ -86,3 +86,82 @@ impl Notify for Console {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::fixture::scaled;
+
+    /// Keeps what is written.
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A pipe that nobody reads, or that is closed.
+    struct Pipe {
+        closed: bool,
+    }
+
+    impl Write for Pipe {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            if self.closed {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            loop {
+                std::thread::park();
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn one_line_for_each_event_with_its_time() {
+        let paper = Paper::default();
+        let console = Console::new(paper.clone()).unwrap();
+        console.send(&scaled(0)).await.unwrap();
+        console.send(&Event { app: "a\nb\u{1b}[2J".into(), ..scaled(30) }).await.unwrap();
+        let text = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(
+            text,
+            "2012-07-10T03:59:00Z shop/web: scaled from 3 to 4 dynos: heartbeat: 3 readings in a row were too high\n\
+             2012-07-10T03:59:30Z a b [2J/web: scaled from 3 to 4 dynos: heartbeat: 3 readings in a row were too high\n"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_pipe_that_nobody_reads_blocks_nothing_but_itself() {
+        let console = Console::new(Pipe { closed: false }).unwrap();
+        let mut tries = 0;
+        // The first line blocks the thread; those after it fill the queue.
+        let full = loop {
+            tries += 1;
+            match tokio::time::timeout(Duration::from_millis(1), console.send(&scaled(0))).await {
+                Err(_) => assert!(tries < 10_000),
+                Ok(sent) => break sent,
+            }
+        };
+        assert_eq!(full, Err(NotifyError::retry("nobody reads standard output")));
+        assert!(tries > WAITING_LINES);
+    }
+
+    #[tokio::test]
+    async fn a_closed_pipe_is_refused() {
+        let console = Console::new(Pipe { closed: true }).unwrap();
+        assert_eq!(console.send(&scaled(0)).await, Err(NotifyError::Refused("standard output is closed".into())));
+    }
+}

@@ -60,3 +60,52 @@ impl Notify for Log {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    use autoscalebot_core::Condition;
+
+    use super::*;
+    use crate::fixture::{at, event, scaled};
+
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn each_event_is_a_line_with_its_fields_and_level() {
+        let paper = Paper::default();
+        let sink = paper.clone();
+        let subscriber =
+            tracing_subscriber::fmt().without_time().with_ansi(false).with_writer(move || sink.clone()).finish();
+        let guard = tracing::subscriber::set_default(subscriber);
+        Log.send(&scaled(0)).await.unwrap();
+        let held = Condition::Paused;
+        Log.send(&event(0, EventKind::ConditionBegan(held), &[held])).await.unwrap();
+        Log.send(&event(60, EventKind::ConditionEnded(held, at(0)), &[])).await.unwrap();
+        drop(guard);
+        let text = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(
+            lines[0].trim_start(),
+            "INFO autoscalebot::notify: shop/web: scaled from 3 to 4 dynos: heartbeat: 3 readings in a row were too high \
+             at=2012-07-10T03:59:00Z app=shop process=web dynos=4 event=\"scaled\" topic=\"scaled\""
+        );
+        assert!(
+            lines[1].trim_start().starts_with("WARN autoscalebot::notify: shop/web: the process is paused by hand")
+        );
+        assert!(lines[2].trim_start().starts_with("INFO autoscalebot::notify: shop/web: ended after 1 min"));
+    }
+}

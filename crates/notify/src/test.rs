@@ -63,3 +63,19 @@ impl Notify for Kept {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{at, scaled};
+
+    #[tokio::test]
+    async fn the_oldest_goes_first() {
+        let kept = Kept::new(2);
+        for secs in 0..3 {
+            kept.send(&scaled(secs)).await.unwrap();
+        }
+        let times: Vec<_> = kept.events().iter().map(|event| event.at).collect();
+        assert_eq!(times, [at(1), at(2)]);
+    }
+}

@@ -51,6 +51,8 @@ pub(super) struct Line {
 #[derive(Debug, Default)]
 struct Inner {
     waiting: VecDeque<(Event, Instant)>,
+    /// Whether an event that is no longer in the queue is being told.
+    telling: bool,
     told: u64,
     dropped: u64,
     /// Whether a full queue was already logged; cleared when the queue is empty again.
@@ -93,7 +95,9 @@ impl Line {
 
     /// Logs what was never told, when all is over.
     pub(super) fn report_untold(&self) {
-        let untold = self.inner().waiting.len();
+        let inner = self.inner();
+        let untold = inner.waiting.len() + usize::from(inner.telling);
+        drop(inner);
         if untold > 0 {
             tracing::warn!(channel = %self.name, untold, "notifications were still waiting at the end");
         }
@@ -116,7 +120,9 @@ impl Line {
         loop {
             let next = self.inner().waiting.pop_front();
             if let Some((event, offered)) = next {
+                self.inner().telling = true;
                 self.tell(&*notify, &event, offered, &mut closing).await;
+                self.inner().telling = false;
                 continue;
             }
             self.inner().overflowing = false;
