@@ -221,4 +221,6 @@ impl Measure for Heartbeat {
 }
 
 #[cfg(test)]
+mod server;
+#[cfg(test)]
 mod tests;

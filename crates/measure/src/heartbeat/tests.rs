@@ -1,78 +1,19 @@
 //! Against real sockets on free ports, each with one behaviour.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicUsize;
 
 use autoscalebot_core::Secret;
 use autoscalebot_core::fields::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::time::sleep;
 
+use super::server::{OK, answering, head, serve};
 use super::*;
 
 const MINUTE: SignedDuration = SignedDuration::from_secs(60);
-const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-
-struct Server {
-    addr: SocketAddr,
-    accepted: Arc<AtomicUsize>,
-}
-
-impl Server {
-    fn url(&self) -> String {
-        format!("http://{}/beat", self.addr)
-    }
-
-    fn accepted(&self) -> usize {
-        self.accepted.load(Ordering::SeqCst)
-    }
-}
-
-/// A server that does this with each connection.
-async fn serve<F, T>(handle: F) -> Server
-where
-    F: Fn(TcpStream) -> T + Send + 'static,
-    T: Future<Output = Option<()>> + Send + 'static,
-{
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
-    let accepted = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&accepted);
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            counter.fetch_add(1, Ordering::SeqCst);
-            tokio::spawn(handle(stream));
-        }
-    });
-    Server { addr, accepted }
-}
-
-/// Reads one request's head.
-async fn head(stream: &mut TcpStream) -> Option<String> {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
-        if stream.read(&mut byte).await.ok()? == 0 {
-            return None;
-        }
-        head.push(byte[0]);
-    }
-    String::from_utf8(head).ok()
-}
-
-/// A server that answers every request on every connection with this text.
-async fn answering(answer: &'static str) -> Server {
-    serve(move |mut stream| async move {
-        while head(&mut stream).await.is_some() {
-            stream.write_all(answer.as_bytes()).await.ok()?;
-        }
-        None
-    })
-    .await
-}
 
 fn values(url: &str) -> Values {
     let mut values = Values::default();
@@ -298,6 +239,23 @@ async fn a_kept_connection_that_the_server_closes_as_the_next_request_comes_is_n
         value(heartbeat.read().await);
         sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// The shared client outlives the runtime it was first used in (as tests have many): a connection kept there is not
+/// mistaken for one that is alive.
+#[test]
+fn a_connection_kept_by_a_runtime_that_ended_is_not_used() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let server = servers.block_on(answering(OK));
+    for _ in 0..3 {
+        runtime().block_on(async {
+            let heartbeat = heartbeat(&values(&server.url()));
+            value(heartbeat.read().await);
+            sleep(Duration::from_millis(10)).await;
+        });
+    }
+    assert_eq!(server.accepted(), 3);
 }
 
 /// A server behind TLS with a certificate for `localhost` that nobody vouches for, and a configuration that trusts it.

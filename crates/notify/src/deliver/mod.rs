@@ -1,5 +1,5 @@
-//! Delivery: the [`Desk`] takes each event of the stream, picks for each channel what it asked for ([`pick`]), and a task per
-//! channel tells it, in order, with a time limit, retries and an end to them ([`line`](mod@line)).
+//! Delivery: the [`Desk`] takes each event of the stream, picks for each channel what it asked for (`pick`), and a task per
+//! channel tells it, in order, with a time limit, retries and an end to them (`line`).
 //!
 //! [`Desk::offer`] never waits: what a channel has not been told yet lies in its own bounded queue. So a channel that is slow
 //! or dead delays neither the tick that made the event nor another channel, and it is never switched off: the next event is

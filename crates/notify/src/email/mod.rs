@@ -1,6 +1,6 @@
 //! `email`: an e-mail over SMTP for each event.
 //!
-//! What the mail says is in [`message`], what a mail server's answers mean in [`answer`]. A connection is opened for each
+//! What the mail says is in `message`, what a mail server's answers mean in `answer`. A connection is opened for each
 //! mail: they are rare, and a kept connection would be closed by the server in between.
 
 mod answer;
