@@ -1,0 +1,224 @@
+//! One app's loop, and in it the way of one tick:
+//!
+//! 1. [`AppLoop::run`] waits until a process is due;
+//! 2. [`AppLoop::read`] reads the formation (once) and the sources that are due, side by side, each within its time budget;
+//! 3. [`AppLoop::decide`] asks the core for each due process;
+//! 4. [`AppLoop::call`] makes one batch call for what differs, if anything does;
+//! 5. [`AppLoop::settle`] moves the states and publishes the events.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use autoscalebot_core::{
+    Action, CallOutcome, Event, Failure, Observation, Reading, Record, Sample, State, decide, events, settle,
+};
+use autoscalebot_platform::{Change, Formation, PlatformError, Scaled};
+use autoscalebot_store::ProcessKey;
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use tokio::time::{Instant, timeout};
+
+use crate::engine::Shared;
+use crate::plan::{AppPlan, Mode, ProcessPlan};
+use crate::schedule::Due;
+
+/// The longest that a platform may take for one call; platforms keep to less by themselves.
+const PLATFORM_BUDGET: Duration = Duration::from_secs(30);
+/// What is allowed over a source's own budget before it is cut off.
+const SOURCE_SLACK: Duration = Duration::from_millis(500);
+
+/// The loop of one app.
+pub(crate) struct AppLoop {
+    plan: AppPlan,
+    due: Vec<Due>,
+    /// The newest sample of each source of each process.
+    samples: Vec<Vec<Option<Sample>>>,
+    shared: Arc<Shared>,
+}
+
+/// What one tick saw: the formation, or why it could not be read.
+type SeenFormation = Result<Formation, PlatformError>;
+
+impl AppLoop {
+    pub(crate) fn new(plan: AppPlan, shared: Arc<Shared>, first: Instant) -> Self {
+        let due = plan.processes.iter().map(|p| Due::new(p.sources.iter().map(|s| s.every), first)).collect();
+        let samples = plan.processes.iter().map(|p| vec![None; p.sources.len()]).collect();
+        Self { plan, due, samples, shared }
+    }
+
+    /// Ticks until the program stops. A scaling call that is under way is finished, within the stop's own limit.
+    pub(crate) async fn run(mut self) {
+        let mut stop = self.shared.stop.clone();
+        loop {
+            let next = self.due.iter().map(Due::next).min().unwrap_or_else(|| Instant::now() + PLATFORM_BUDGET);
+            tokio::select! {
+                () = tokio::time::sleep_until(next) => {}
+                _ = stop.wait_for(|stopping| *stopping) => return,
+            }
+            if self.tick().await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// One tick of all processes that are due; the records. `None`: the program stops, and nothing was decided.
+    pub(crate) async fn tick(&mut self) -> Option<Vec<Arc<Record>>> {
+        let now = Instant::now();
+        let at = self.shared.clock.now();
+        let due: Vec<_> = self.due.iter().map(|due| due.at(now)).collect();
+        for (due, process) in self.due.iter_mut().zip(&self.plan.processes) {
+            due.advance(now, at, &process.spec);
+        }
+        let mut stop = self.shared.stop.clone();
+        let formation = tokio::select! {
+            formation = self.read(&due, at) => formation,
+            _ = stop.wait_for(|stopping| *stopping) => return None,
+        };
+        let due: Vec<_> = due.iter().map(Option::is_some).collect();
+        let records = self.decide(&due, &formation, at);
+        let outcomes = self.call(&records, &formation, at).await;
+        Some(self.settle(records, outcomes))
+    }
+
+    async fn read(&mut self, due: &[Option<Vec<bool>>], at: Timestamp) -> SeenFormation {
+        let mut wanted = Vec::new();
+        for (process, (plan, due)) in self.plan.processes.iter().zip(due).enumerate() {
+            for (source, measure) in plan.sources.iter().enumerate() {
+                if due.as_ref().is_some_and(|due| due.get(source) == Some(&true)) {
+                    wanted.push((process, source, Arc::clone(&measure.measure)));
+                }
+            }
+        }
+        let readings = join_all(wanted.iter().map(|(_, _, measure)| async {
+            let budget = measure.budget().saturating_add(SOURCE_SLACK);
+            timeout(budget, measure.read()).await.unwrap_or(Reading::Failed(Failure::Timeout))
+        }));
+        let formation = timeout(PLATFORM_BUDGET, self.plan.platform.formation(&self.plan.name, at));
+        let (formation, readings) = tokio::join!(formation, readings);
+        for ((process, source, _), reading) in wanted.iter().zip(readings) {
+            self.samples[*process][*source] = Some(Sample::new(at, reading));
+        }
+        formation.unwrap_or(Err(PlatformError::Timeout(PLATFORM_BUDGET.as_secs())))
+    }
+
+    fn decide(&self, due: &[bool], formation: &SeenFormation, at: Timestamp) -> Vec<(usize, Record)> {
+        let pauses = self.shared.memory.pauses();
+        let mut records = Vec::new();
+        for (index, process) in self.plan.processes.iter().enumerate().filter(|(index, _)| due[*index]) {
+            let key = self.key(process);
+            let seen = Observation {
+                at,
+                dynos: quantity(formation, &process.spec.process),
+                samples: self.samples[index].iter().cloned().collect(),
+                pause: pauses.get(&key).cloned(),
+            };
+            records.push((index, decide(&process.spec, &process.state, &seen)));
+        }
+        records
+    }
+
+    async fn call(&self, records: &[(usize, Record)], formation: &SeenFormation, at: Timestamp) -> Vec<CallOutcome> {
+        let mut outcomes: Vec<_> =
+            records.iter().map(|(_, record)| record.without_call().unwrap_or(CallOutcome::None)).collect();
+        let mut wanted = Vec::new();
+        for (slot, (_, record)) in records.iter().enumerate() {
+            if let Action::Set(quantity) = record.action {
+                wanted.push((slot, Change { process: record.process.to_string(), quantity }));
+            }
+        }
+        let Ok(formation) = formation else { return outcomes };
+        if wanted.is_empty() {
+            return outcomes;
+        }
+        if self.shared.mode == Mode::DryRun {
+            for (slot, _) in wanted {
+                outcomes[slot] = CallOutcome::DryRun;
+            }
+            return outcomes;
+        }
+        let changes: Vec<_> = wanted.iter().map(|(_, change)| change.clone()).collect();
+        let call = self.plan.platform.scale(&self.plan.name, &changes, formation, at);
+        let mut answers = match timeout(PLATFORM_BUDGET, call).await {
+            Ok(answers) => answers.into_iter(),
+            Err(_) => Vec::new().into_iter(),
+        };
+        for (slot, _) in wanted {
+            let answer = answers.next().unwrap_or(Err(PlatformError::Timeout(PLATFORM_BUDGET.as_secs())));
+            outcomes[slot] = outcome(answer, records[slot].1.before);
+        }
+        outcomes
+    }
+
+    fn settle(&mut self, records: Vec<(usize, Record)>, outcomes: Vec<CallOutcome>) -> Vec<Arc<Record>> {
+        let mut concluded = Vec::with_capacity(records.len());
+        for ((index, record), outcome) in records.into_iter().zip(outcomes) {
+            let process = &mut self.plan.processes[index];
+            let record = Arc::new(record.conclude(&process.spec, &process.state, &outcome));
+            let before = std::mem::take(&mut process.state);
+            let happened = events(&before, &record);
+            let kept = Kept::of(&before);
+            process.state = settle(&process.spec, before, &record, &outcome);
+            let process = &self.plan.processes[index];
+            if Kept::of(&process.state) != kept {
+                self.shared.memory.save(self.key(process), process.state.clone(), record.at);
+            }
+            for event in happened {
+                self.publish(event);
+            }
+            concluded.push(record);
+        }
+        concluded
+    }
+
+    fn publish(&self, event: Event) {
+        self.shared.desk.offer(&event);
+        // Nobody listening is no fault.
+        let _ = self.shared.events.send(event);
+    }
+
+    fn key(&self, process: &ProcessPlan) -> ProcessKey {
+        ProcessKey::new(&*self.plan.key, &*process.spec.process)
+    }
+}
+
+/// What of a state must survive a restart; the evidence is gathered anew.
+#[derive(PartialEq)]
+struct Kept {
+    last_scale: Option<Timestamp>,
+    ours: Option<u32>,
+    limit: Option<autoscalebot_core::state::Limit>,
+    failing_since: Option<Timestamp>,
+    conditions: smallvec::SmallVec<[(autoscalebot_core::Condition, Timestamp); 2]>,
+}
+
+impl Kept {
+    fn of(state: &State) -> Self {
+        Self {
+            last_scale: state.last_scale,
+            ours: state.ours,
+            limit: state.limit,
+            failing_since: state.failing_since,
+            conditions: state.conditions.clone(),
+        }
+    }
+}
+
+fn quantity(formation: &SeenFormation, process: &str) -> Result<u32, Failure> {
+    match formation {
+        Err(error) => Err(error.as_failure()),
+        Ok(formation) => formation.quantities.get(process).copied().ok_or_else(|| {
+            Failure::Other(format!("the app has no process type {process:?}; it has: {formation}").into())
+        }),
+    }
+}
+
+fn outcome(answer: Result<Scaled, PlatformError>, before: Option<u32>) -> CallOutcome {
+    match answer {
+        Ok(Scaled { quantity, limit }) => CallOutcome::Ok { quantity, limit },
+        Err(PlatformError::OverLimit { limit, message }) => {
+            // A refusal without a number: what runs now is the most that is known to be allowed.
+            CallOutcome::Failed { error: message.into(), limit: limit.or(before) }
+        }
+        Err(error) => CallOutcome::Failed { error: error.to_string().into(), limit: None },
+    }
+}
