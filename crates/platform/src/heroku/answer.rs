@@ -150,7 +150,8 @@ pub(super) fn entries(answer: &Answer) -> Result<Vec<Entry>, Refused> {
     let entries: Vec<Entry> = serde_json::from_slice(&answer.body).map_err(|error| {
         let kind = kind_of_body(&answer.body);
         // A wrong type or a missing field has a place that helps; a body that is no JSON has not.
-        let at = if error.is_data() { format!(" (column {})", error.column()) } else { String::new() };
+        let at =
+            if error.is_data() && error.column() > 0 { format!(" (column {})", error.column()) } else { String::new() };
         Refused::Broken(format!("{} with {kind}{at} in place of a formation", answer.status))
     })?;
     let mut seen: Vec<&str> = entries.iter().map(|entry| entry.process.as_str()).collect();

@@ -237,10 +237,10 @@ impl Heroku {
                     "Heroku shows no app {app:?} to the key platforms.{section}.api_key ({said}): correct `name` in the \
                      app's section (apps.….name), or give the key's account access to the app"
                 ),
-                // The formation was read before, so the app is there.
+                // The formation was read before, so the app was there a moment ago.
                 Doing::Scale(processes) => format!(
                     "the app {app:?} has no process type {processes} ({said}): correct the name in apps.….processes, or \
-                     deploy a Procfile that has it"
+                     deploy a Procfile that has it, or see whether the app was renamed"
                 ),
             }),
             Refused::Invalid(said) => misconfigured(format!("Heroku refuses to {doing} {app:?} ({said})")),

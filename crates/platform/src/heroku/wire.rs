@@ -107,7 +107,7 @@ impl Wire {
             redirect_host: text(headers, "location").map(|to| self.host_of(&to)),
             body: Vec::new(),
         };
-        let request_id = text(headers, "request-id").unwrap_or_default();
+        let request_id = text(headers, "request-id").unwrap_or_default().replace(self.key.expose(), "***");
         let path = call.path.join("/");
         if (200..400).contains(&status) {
             tracing::debug!(%method, path, status, request_id, remaining = answer.remaining, "answered");
@@ -134,7 +134,9 @@ impl Wire {
 
     fn host_of(&self, location: &str) -> String {
         let url = self.base.join(location).ok();
-        url.as_ref().and_then(Url::host_str).unwrap_or("an address that makes no sense").to_owned()
+        let host = url.as_ref().and_then(Url::host_str).unwrap_or("an address that makes no sense");
+        // Hosts are in lower case.
+        host.replace(&self.key.expose().to_ascii_lowercase(), "***")
     }
 }
 
