@@ -6,11 +6,16 @@
 mod assemble;
 mod common;
 mod duration;
+mod environment;
 mod hours;
+mod legacy;
+#[cfg(test)]
+mod legacy_tests;
 mod load;
 mod outside;
 mod problem;
 mod process;
+mod python;
 mod reader;
 #[cfg(test)]
 mod testing;
@@ -19,7 +24,7 @@ mod toml_tests;
 mod toml_tree;
 mod tree;
 
-pub use load::{Loaded, from_toml};
+pub use load::{Loaded, Source, from_environment, from_python, from_toml, load};
 pub use outside::{Outside, read, variable};
 pub use problem::{Problem, Problems};
 

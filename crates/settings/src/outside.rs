@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Copy)]
 pub struct Outside<'a> {
     /// The value of an environment variable.
-    pub variable: &'a dyn Fn(&str) -> Option<String>,
+    pub variable: &'a (dyn Fn(&str) -> Option<String> + Sync),
     /// The text of a file.
-    pub read: &'a dyn Fn(&Path) -> io::Result<String>,
+    pub read: &'a (dyn Fn(&Path) -> io::Result<String> + Sync),
     /// The working folder.
     pub folder: &'a Path,
 }

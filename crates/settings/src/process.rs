@@ -144,7 +144,8 @@ fn bound<'n>(reader: &mut Reader<'_>, name: &str, default: u32, table: &'n Table
         Item::Whole(number) if u32::try_from(number).is_ok() => u32::try_from(number).ok(),
         _ => {
             let text = match &node.item {
-                Item::Text(text) => shown(text),
+                // Unless it may be any variable's value.
+                Item::Text(text) if node.variable.is_none() || node.variable == node.at.name => shown(text),
                 _ => node.what(),
             };
             let message = format!("is {text}{of}, but must be a whole number at or above 0, without quotes");

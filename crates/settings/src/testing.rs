@@ -151,3 +151,19 @@ url = "https://shop.example/beat"
 every = "30s"
 decide = { type = "consecutive", low = "200ms", high = "1s", fails = 3, passes = 5, increment = 1 }
 "#;
+
+impl World {
+    pub(crate) fn python(&self, text: &str) -> Result<Loaded, Problems> {
+        self.outside(|outside| crate::from_python(text, Path::new("autoscale_settings.py"), KINDS, outside))
+    }
+
+    pub(crate) fn environment(&self) -> Result<Loaded, Problems> {
+        self.outside(|outside| crate::from_environment(KINDS, outside))
+    }
+}
+
+/// The least that a 2.1 file holds.
+pub(crate) const OLD: &str = r#"HEROKU_APP_NAME = "shop"
+HEROKU_API_KEY = "tok-EXAMPLE-1234"
+HEARTBEAT_URL = "https://shop.example/autoscalebot/heartbeat/v1"
+"#;
