@@ -250,6 +250,18 @@ async fn reminders_go_on_after_a_restart() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_back_repeats_no_reminder() {
+    let kept = Kept::new(100);
+    let desk = Desk::open(vec![channel(kept.clone(), &["needs_above_max"])]);
+    for secs in [0, 3_600, 1_800, 3_610, 7_200] {
+        tick(&desk, secs, &[HELD], &[]);
+    }
+    sleep(Duration::from_millis(1)).await;
+    let times: Vec<_> = kept.events().iter().map(|event| event.at).collect();
+    assert_eq!(times, [at(3_600), at(7_200)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_reminders_where_none_are_asked_for() {
     let kept = Kept::new(100);
     let desk = Desk::open(vec![Channel { remind: None, ..channel(kept.clone(), &["needs_above_max"]) }]);
