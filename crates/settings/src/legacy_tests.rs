@@ -206,7 +206,7 @@ fn bad_python() {
         ("MAX_DYNOS = os.environ['MOST']", ":4: MAX_DYNOS: reads the environment variable \"MOST\", which is not set"),
         ("MAX_DYNOS = int(\"x\")", ":4: MAX_DYNOS: int() is given a text"),
         ("MAX_DYNOS = {}\nMAX_DYNOS.update(a=1)", ":5: MAX_DYNOS: is changed by a call"),
-        ("MAX_DYNOS = (", ":5: this is not Python"),
+        ("MAX_DYNOS = (", ":4: this is not Python"),
         ("print \"x\"", ":4: this is not Python"),
         ("MAX_DYNOS = {9: 5}", ":4: MAX_DYNOS: \"9\" is no time of day"),
         ("MAX_DYNOS = 5.0", ":4: MAX_DYNOS: is 5.0, but must be a whole number"),
@@ -226,7 +226,10 @@ fn bad_python() {
         ),
         ("HEARTBEAT_URL = \"shop.example\"", ":4: HEARTBEAT_URL: must be an absolute URL"),
         ("HEROKU_API_KEY = None", ":4: HEROKU_API_KEY: is missing: write the API key"),
-        ("import os\nHEROKU_API_KEY = os.getenv('KEY')", ":5: HEROKU_API_KEY: the environment variable KEY is not set"),
+        (
+            "import os\nHEROKU_API_KEY = os.getenv('KEY')",
+            ":5: HEROKU_API_KEY: the environment variable \"KEY\" is not set",
+        ),
         ("HEROKU_APP_NAME = 5", ":4: HEROKU_APP_NAME: is 5, but must be text in quotes"),
         (
             "TIME_ZONE = 'Europe/Berlim'",

@@ -7,7 +7,12 @@ mod assemble;
 mod common;
 mod duration;
 mod environment;
+#[cfg(test)]
+mod fuzz_tests;
 mod hours;
+mod import;
+#[cfg(test)]
+mod import_tests;
 mod legacy;
 #[cfg(test)]
 mod legacy_tests;
@@ -17,6 +22,8 @@ mod problem;
 mod process;
 mod python;
 mod reader;
+mod reference;
+mod schema;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -24,9 +31,12 @@ mod toml_tests;
 mod toml_tree;
 mod tree;
 
+pub use import::{Imported, STARTERS, import, import_python, starter};
 pub use load::{Loaded, Source, from_environment, from_python, from_toml, load};
 pub use outside::{Outside, read, variable};
 pub use problem::{Problem, Problems};
+pub use reference::reference;
+pub use schema::schema;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

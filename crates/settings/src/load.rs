@@ -94,7 +94,7 @@ pub(crate) fn text(path: &Path, option: &str, outside: &Outside<'_>) -> Result<S
     })
 }
 
-fn reader<'a>(path: &Path, kinds: Kinds<'a>, outside: &'a Outside<'a>) -> Reader<'a> {
+pub(crate) fn reader<'a>(path: &Path, kinds: Kinds<'a>, outside: &'a Outside<'a>) -> Reader<'a> {
     let folder = outside.path(path.parent().unwrap_or(Path::new("")));
     Reader::new(kinds, outside, path.to_string_lossy().into(), folder)
 }

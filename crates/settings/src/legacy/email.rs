@@ -31,7 +31,8 @@ impl Translation<'_, '_> {
         let given = |node: &Node| node.item != Item::Text(String::new());
         if let Some(user) = self.text("EMAIL_HOST_USER").filter(given) {
             entries.push(("username", user));
-            entries.extend(self.secret("EMAIL_HOST_PASSWORD").filter(given).map(|node| ("password", node)));
+            let password = self.secret("EMAIL_HOST_PASSWORD").filter(given);
+            entries.extend(password.map(|node| ("password", node)));
         }
         let from = self.text("SERVER_EMAIL").unwrap_or_else(|| Node::text("root@localhost", &at));
         entries.push(("from", from));

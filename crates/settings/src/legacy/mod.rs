@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::common::DAY;
+use crate::duration;
 use crate::reader::Reader;
 use crate::tree::{Item, Node, Origin, Table};
 
@@ -120,8 +121,9 @@ impl Translation<'_, '_> {
             let message = format!("is shorter than a response may take: the interval is that of {name} instead");
             self.reader.warning(&every.1, "", message);
         }
-        let seconds = |number: f64| format!("{number}s");
-        let ms = |number: f64| format!("{number}ms");
+        // Only whole seconds are put in other units: dividing a fraction might change it.
+        let seconds = |n: f64| if n.fract() == 0.0 { duration::write(n) } else { format!("{n}s") };
+        let ms = |n: f64| if n % 1000.0 == 0.0 { duration::write(n / 1000.0) } else { format!("{n}ms") };
         measure.push(("every", Node::text(seconds(interval), &every.1)));
         measure.push(("timeout", Node::text(ms(high.0), &high.1)));
         measure.push(("reuse_connections", Node::new(Item::Flag(false), top.clone())));
@@ -193,9 +195,14 @@ impl Translation<'_, '_> {
         Some(node)
     }
 
-    /// A secret: where it came from, if that was the environment.
+    /// A secret: where it comes from, if that is the environment, whether it is set or not.
     fn secret(&mut self, name: &str) -> Option<Node> {
-        let node = self.text(name)?;
+        let node = match self.given.names.get(name) {
+            Some(node) if node.variable.is_some() && !matches!(node.item, Item::List(_) | Item::Table(_)) => {
+                node.clone()
+            }
+            _ => self.text(name)?,
+        };
         let Some(variable) = &node.variable else { return Some(node) };
         let source = Node::text(&**variable, &node.at);
         Some(table(vec![("env", source)], &node.at))

@@ -279,7 +279,7 @@ impl Reading<'_> {
             }
             (None, None) if needed => {
                 let name = crate::problem::shown(&name);
-                return unreadable(format!("reads the environment variable {name}, which is not set"), at);
+                Item::Unreadable(format!("reads the environment variable {name}, which is not set"))
             }
             (None, None) => Item::Nothing,
         };
