@@ -46,13 +46,14 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// A quiet spell, a surge that takes three of the sample app's dynos, and some for what has piled up, and a quiet spell again, in this time.
+    /// In this time: a quiet spell, a surge that takes four of the sample app's dynos and more for what has piled up, and a
+    /// quiet spell again.
     ///
-    /// Of 45 s: 8 s with 10 requests a second, 18 s with 80, 19 s with 10. The last is long enough for two steps down.
+    /// Of 45 s: 8 s with 10 requests a second, 18 s with 90, 19 s with 10. The last is long enough for two steps down.
     pub(crate) fn calm_surge_calm(length: Duration) -> Self {
         let mut from = Duration::ZERO;
         let phases =
-            [("calm", 8.0, 10.0), ("surge", 18.0, 80.0), ("calm again", 19.0, 10.0)].map(|(name, share, rate)| {
+            [("calm", 8.0, 10.0), ("surge", 18.0, 90.0), ("calm again", 19.0, 10.0)].map(|(name, share, rate)| {
                 let to = from + length.mul_f64(share / 45.0);
                 let phase = Phase { name, from, to, rate };
                 from = to;
@@ -223,7 +224,7 @@ mod tests {
         let spells: Vec<_> = plan.phases.iter().map(|phase| (phase.from.as_secs(), phase.to.as_secs())).collect();
         assert_eq!(spells, [(0, 8), (8, 26), (26, 45)]);
         let instants = plan.instants();
-        assert_eq!(instants.len(), 80 + 1440 + 190);
+        assert_eq!(instants.len(), 80 + 1620 + 190);
         assert!(instants.is_sorted());
         assert_eq!(plan.surge().map(|phase| phase.name), Some("surge"));
         assert_eq!(plan.at(Duration::from_secs(30)).map(|phase| phase.name), Some("calm again"));

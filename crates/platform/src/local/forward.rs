@@ -15,7 +15,7 @@ use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use hyper_util::rt::TokioIo;
 use tokio::io::copy_bidirectional;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::body::{Answer, Connection, Open};
 use super::headers;
@@ -25,6 +25,9 @@ use super::routes::Ticket;
 
 /// How long a dyno may take to accept a connection, as on Heroku.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the end of a dyno may take to be noticed after it refused a connection.
+const REFUSED_PAUSE: Duration = Duration::from_millis(50);
 
 /// Carries one request. The router line is sent when the answer has ended, or, should the client leave and this be
 /// dropped, then.
@@ -58,26 +61,36 @@ pub(crate) async fn forward(shared: &Shared, client: SocketAddr, mut request: Re
 
 /// A connection to a dyno. Where one does not take it, another is tried, once: nothing of the request was sent yet.
 async fn connect(shared: &Shared, line: &mut Line) -> Result<(TcpStream, Ticket), Code> {
-    let mut ticket = shared.routes.take().await?;
-    let mut again = true;
-    loop {
-        line.dyno(ticket.dyno.clone());
-        let code = match timeout(CONNECT_TIMEOUT, TcpStream::connect(ticket.address)).await {
-            Ok(Ok(stream)) => {
-                // Small answers should not wait for a full packet.
-                let _ = stream.set_nodelay(true);
-                return Ok((stream, ticket));
-            }
-            Ok(Err(_)) => Code::H21,
-            Err(_) => Code::H19,
-        };
-        match shared.routes.take_other(&ticket) {
-            Some(other) if again => {
-                ticket = other;
-                again = false;
-            }
-            _ => return Err(code),
+    let first = shared.routes.take().await?;
+    let code = match open(&first, line).await {
+        Ok(stream) => return Ok((stream, first)),
+        Err(code) => code,
+    };
+    let second = match shared.routes.take_other(&first) {
+        Some(other) => other,
+        None if code == Code::H21 => {
+            // It has most likely just ended, and will be known to have in an instant; then the request waits in the queue.
+            drop(first);
+            line.dyno(None);
+            sleep(REFUSED_PAUSE).await;
+            shared.routes.take().await?
         }
+        None => return Err(code),
+    };
+    open(&second, line).await.map(|stream| (stream, second))
+}
+
+/// A connection to this dyno.
+async fn open(ticket: &Ticket, line: &mut Line) -> Result<TcpStream, Code> {
+    line.dyno(Some(ticket.dyno.clone()));
+    match timeout(CONNECT_TIMEOUT, TcpStream::connect(ticket.address)).await {
+        Ok(Ok(stream)) => {
+            // Small answers should not wait for a full packet.
+            let _ = stream.set_nodelay(true);
+            Ok(stream)
+        }
+        Ok(Err(_)) => Err(Code::H21),
+        Err(_) => Err(Code::H19),
     }
 }
 
@@ -113,6 +126,8 @@ async fn exchange(
         Err(_) => return Err((open.line, Code::H12)),
     };
     headers::strip_hop_by_hop(response.headers_mut());
+    // A dyno that speaks HTTP/1.0 only says nothing about the client's connection.
+    *response.version_mut() = Version::HTTP_11;
     let status = response.status().as_u16();
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let Some(to_client) = to_client else {

@@ -54,7 +54,7 @@ pub const ENTRY: PlatformEntry = PlatformEntry {
             name: "local",
             doc: "A Procfile's process types on this machine, with an HTTP proxy in front of `web`.",
             fields: options::FIELDS,
-            shorthand: &["procfile"],
+            shorthand: &[],
         },
         check: options::check,
     },

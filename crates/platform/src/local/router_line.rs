@@ -96,9 +96,9 @@ impl Line {
         Self { request, logs, dyno: None, connect: None, serving_since: None, bytes: 0, finished: false }
     }
 
-    /// The dyno that the request went to.
-    pub(crate) fn dyno(&mut self, name: Arc<str>) {
-        self.dyno = Some(name);
+    /// The dyno that the request goes to; none: it waits for one.
+    pub(crate) fn dyno(&mut self, name: Option<Arc<str>>) {
+        self.dyno = name;
     }
 
     /// The dyno took the connection, this long after the request came.
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn as_heroku_writes_them() {
         let mut good = line("/x?y=1", "shop.example:5000");
-        good.dyno("web.1".into());
+        good.dyno(Some("web.1".into()));
         good.connected(Duration::from_micros(300));
         good.add_bytes(123);
         assert_eq!(
@@ -193,7 +193,7 @@ mod tests {
              protocol=http"
         );
         let mut left = line("/", "a");
-        left.dyno("web.2".into());
+        left.dyno(Some("web.2".into()));
         left.connected(Duration::from_millis(1));
         let text = left.text(499, Some(Code::H27), Some(Duration::from_millis(1204)));
         assert!(

@@ -38,6 +38,9 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(os.environ["DYNO"])
         elif url.path == "/exit":
             os._exit(int(query["code"]))
+        elif url.path == "/unlisten":
+            threading.Thread(target=server.shutdown).start()
+            self.answer("from now on connections are refused")
         elif url.path == "/close":
             self.close_connection = True
         elif url.path == "/nonsense":
@@ -93,4 +96,7 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
 
-Server(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+server = Server(("127.0.0.1", int(os.environ["PORT"])), Handler)
+server.serve_forever()
+server.server_close()
+time.sleep(60)

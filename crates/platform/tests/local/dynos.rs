@@ -197,3 +197,11 @@ async fn a_taken_address_is_named() {
     let error = app.local.start().await.unwrap_err().to_string();
     assert!(error.contains("listen:") && error.contains(&address.to_string()), "{error}");
 }
+
+#[test]
+fn the_page_names_every_field() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/platforms/local.md")).unwrap();
+    for field in autoscalebot_platform::local::ENTRY.kind.description.fields {
+        assert!(page.contains(&format!("| `{}` |", field.name)), "{}", field.name);
+    }
+}

@@ -94,6 +94,25 @@ async fn a_connection_is_kept_and_head_has_no_body() {
 }
 
 #[tokio::test]
+async fn an_app_of_http_1_0_does_not_end_the_clients_connection() {
+    let app = App::start("web: exec python3 -m http.server --bind 127.0.0.1 $PORT", |_| {}).await;
+    app.up("web.1").await;
+    let mut stream = TcpStream::connect(app.address()).await.unwrap();
+    let mut buffer = vec![0; 65_536];
+    for _ in 0..2 {
+        stream.write_all(b"GET /Procfile HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let mut seen = String::new();
+        while !seen.contains("http.server --bind") {
+            let read = stream.read(&mut buffer).await.unwrap();
+            assert!(read > 0, "{seen}");
+            seen.push_str(&String::from_utf8_lossy(&buffer[..read]));
+        }
+        assert!(seen.starts_with("HTTP/1.1 200 OK"), "{seen}");
+    }
+    app.local.stop().await;
+}
+
+#[tokio::test]
 async fn an_upgrade_passes_and_counts_as_open() {
     let app = App::web(|options| options.stop_grace = Duration::from_secs(10)).await;
     let mut stream = TcpStream::connect(app.address()).await.unwrap();
@@ -141,6 +160,25 @@ async fn faults_of_the_app_in_herokus_codes() {
     let service = app.lines.router("/sleep?ms=3000").await["service"].clone();
     assert!((700..2500).contains(&service.trim_end_matches("ms").parse().unwrap()), "{service}");
     assert!(app.local.open_requests().values().all(|open| *open == 0));
+    app.local.stop().await;
+}
+
+#[tokio::test]
+async fn where_one_dyno_refuses_another_is_tried() {
+    let app = App::web(|_| {}).await;
+    app.scale("web", 2).await;
+    app.up("web.2").await;
+    assert_eq!(app.get("/unlisten").await.status, 200);
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    for answer in app.get_many(10, "/x").await {
+        assert_eq!(answer.status, 200);
+    }
+    assert_eq!(app.get("/unlisten").await.status, 200);
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert_eq!(app.get("/refused").await.status, 503);
+    let line = app.lines.router("/refused").await;
+    assert_eq!((line["code"].as_str(), line["desc"].as_str()), ("H21", "Backend connection refused"));
+    assert_eq!((line["connect"].as_str(), line["bytes"].as_str()), ("", ""));
     app.local.stop().await;
 }
 
