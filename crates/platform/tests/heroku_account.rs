@@ -106,7 +106,11 @@ async fn a19_a_key_that_may_read_but_not_write_is_not_tried_at_each_tick() {
     let mut texts = Vec::new();
     for tick in 0..6 {
         let before = heroku.formation("shop", secs(tick * 10)).await.unwrap();
-        texts.push(misconfigured(heroku.scale("shop", &web(2), &before, secs(tick * 10)).await.remove(0)));
+        let [web] = web(2);
+        let both = [web, Change { process: "worker".into(), quantity: 3 }];
+        let mut done = heroku.scale("shop", &both, &before, secs(tick * 10)).await;
+        assert!(done.pop().is_some_and(|worker| misconfigured(worker).contains("may not scale worker of \"shop\"")));
+        texts.extend(done.pop().map(misconfigured));
     }
     texts.dedup();
     assert_eq!(texts.len(), 1);

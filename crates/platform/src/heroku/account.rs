@@ -78,9 +78,10 @@ impl Account {
                 state.wait_until = state.wait_until.max(Some(*until));
             }
             Some(Refused::Key(said)) => state.key_refused.refuse(said.clone(), now),
-            // Only an answer that the key was accepted for says that it is good again; a 503 does not.
-            None => state.key_refused.clear(),
-            Some(_) => {}
+            // A 503 says nothing of the key.
+            Some(Refused::Broken(_) | Refused::Late) => {}
+            // Anything else, a refusal too, is an answer that the key was accepted for.
+            Some(_) | None => state.key_refused.clear(),
         }
     }
 

@@ -15,6 +15,8 @@ mod account;
 mod answer;
 mod budget;
 mod limit;
+#[cfg(test)]
+mod properties;
 mod scale;
 mod wait;
 mod wire;
@@ -238,8 +240,8 @@ impl Heroku {
                      app's section (apps.….name), or give the key's account access to the app"
                 ),
                 // The formation was read before, so the app was there a moment ago.
-                Doing::Scale(processes) => format!(
-                    "the app {app:?} has no process type {processes} ({said}): correct the name in apps.….processes, or \
+                Doing::Scale(process) => format!(
+                    "the app {app:?} has no process type {process} ({said}): correct the name in apps.….processes, or \
                      deploy a Procfile that has it, or see whether the app was renamed"
                 ),
             }),
@@ -272,7 +274,7 @@ impl Heroku {
 #[derive(Debug, Clone, Copy)]
 enum Doing<'a> {
     Read,
-    /// The process types, as they are shown.
+    /// The process type.
     Scale(&'a str),
 }
 
@@ -280,7 +282,7 @@ impl std::fmt::Display for Doing<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Read => f.write_str("read the formation of"),
-            Self::Scale(processes) => write!(f, "scale {processes} of"),
+            Self::Scale(process) => write!(f, "scale {process} of"),
         }
     }
 }

@@ -101,7 +101,7 @@ impl<'a> Batch<'a> {
                 state.writes.holds(self.now).or_else(own)
             });
             match held {
-                Some(refused) => self.outcomes[place] = Some(Err(self.error(&[place], refused))),
+                Some(refused) => self.outcomes[place] = Some(Err(self.error(place, refused))),
                 None => sent.push(Sent { place, quantity: change.quantity, limit: None }),
             }
         }
@@ -204,7 +204,6 @@ impl<'a> Batch<'a> {
 
     /// Sets one refusal as the outcome of some changes, and remembers it where asking again at each tick would be no use.
     fn refuse(&mut self, sent: &[Sent], refused: &Refused) {
-        let places: Vec<usize> = sent.iter().map(|sent| sent.place).collect();
         for sent in sent {
             let change = &self.changes[sent.place];
             let raising = raises(change, self.before);
@@ -232,18 +231,13 @@ impl<'a> Batch<'a> {
                 }
                 _ => {}
             });
-            // One process to a message where the refusal is about one; all of them where it is about the call.
-            let about: &[usize] = match refused {
-                Refused::Limit { .. } | Refused::Missing(_) | Refused::Invalid(_) => &[sent.place],
-                _ => &places,
-            };
-            self.outcomes[sent.place] = Some(Err(self.error(about, refused)));
+            self.outcomes[sent.place] = Some(Err(self.error(sent.place, refused)));
         }
     }
 
-    fn error(&self, places: &[usize], refused: Refused) -> PlatformError {
-        let processes: Vec<&str> = places.iter().map(|place| self.changes[*place].process.as_str()).collect();
-        self.heroku.error(self.app, Doing::Scale(&processes.join(", ")), refused)
+    /// A refusal of one change in words: of that process alone, so that the words are the same at the next tick.
+    fn error(&self, place: usize, refused: Refused) -> PlatformError {
+        self.heroku.error(self.app, Doing::Scale(&self.changes[place].process), refused)
     }
 
     fn limit_message(&self, said: &str, room: Dynos) -> String {
