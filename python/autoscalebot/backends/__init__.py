@@ -1,0 +1,1 @@
+"""What a project may replace with Python of its own."""

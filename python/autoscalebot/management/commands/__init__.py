@@ -1,0 +1,1 @@
+"""Django finds `manage.py run_autoscalebot` through this folder."""
