@@ -77,4 +77,13 @@ mod tests {
             assert!(!fault.to_string().contains("hunter"), "{fault}");
         }
     }
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "(?s)[A-C=\"'#$\\\\{}: \r\n\0é_-]{0,60}") {
+            match parse(&text) {
+                Ok(read) => proptest::prop_assert!(read.len() <= text.lines().count()),
+                Err(fault) => proptest::prop_assert!((1..=text.lines().count()).contains(&fault.line), "{fault}"),
+            }
+        }
+    }
 }

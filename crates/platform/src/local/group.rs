@@ -1,6 +1,9 @@
 //! Process groups: each dyno is the leader of its own, so that a signal reaches whatever its command started, pipelines and
 //! grandchildren included. Signals are sent here and nowhere else.
 //!
+//! The kernel gives the number of a group to no new process while any process of the group is left. After the last was reaped
+//! it might, in theory within the instant until the group is forgotten here; it counts through all numbers first.
+//!
 //! A process that moves itself to a new session leaves the group and is not found again; daemons that do so by default have an
 //! option against it (`--no-daemon`, `--foreground`).
 

@@ -113,6 +113,22 @@ async fn an_app_of_http_1_0_does_not_end_the_clients_connection() {
 }
 
 #[tokio::test]
+async fn http_2_is_taken_too() {
+    let app = App::web(|_| {}).await;
+    // The client wants to know how it would do TLS, though here it does none.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().http2_prior_knowledge().no_proxy().build().unwrap();
+    let url = format!("http://{}/headers", app.address());
+    let answer = client.get(&url).send().await.unwrap();
+    assert_eq!(answer.version(), reqwest::Version::HTTP_2);
+    let headers: std::collections::BTreeMap<String, String> = answer.json().await.unwrap();
+    assert_eq!(headers["host"], app.address().to_string());
+    let answer = client.post(&url).body("abc").send().await.unwrap().text().await.unwrap();
+    assert_eq!(answer, "3 294");
+    app.local.stop().await;
+}
+
+#[tokio::test]
 async fn an_upgrade_passes_and_counts_as_open() {
     let app = App::web(|options| options.stop_grace = Duration::from_secs(10)).await;
     let mut stream = TcpStream::connect(app.address()).await.unwrap();
