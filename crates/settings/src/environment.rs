@@ -52,14 +52,17 @@ fn value(text: &str, takes: Takes, at: &Origin) -> Item {
             _ => Item::Text(text.to_owned()),
         },
         _ if word.eq_ignore_ascii_case("none") => Item::Nothing,
-        Takes::Number | Takes::Dynos | Takes::List => match serde_json::from_str::<serde_json::Value>(word) {
-            Ok(json) => item(json, at),
-            Err(_) => Item::Text(text.to_owned()),
-        },
+        Takes::Number | Takes::Dynos | Takes::List | Takes::Section => {
+            match serde_json::from_str::<serde_json::Value>(word) {
+                Ok(json) => item(json, at),
+                Err(_) => Item::Text(text.to_owned()),
+            }
+        }
     }
 }
 
-fn item(json: serde_json::Value, at: &Origin) -> Item {
+/// A JSON value as an item of the tree; all of it is set at the same place.
+pub(crate) fn item(json: serde_json::Value, at: &Origin) -> Item {
     use serde_json::Value as Json;
     let node = |json| Node::new(item(json, at), at.clone());
     match json {

@@ -29,6 +29,12 @@ pub fn import(source: &Source, kinds: Kinds<'_>, outside: &Outside<'_>) -> Resul
             "this is TOML already: import reads a Python settings file of 2.1",
         )),
         Source::Python(path) => import_python(&text(path, "import", outside)?, path, kinds, outside),
+        Source::Json(text) => {
+            let (mut reader, tree) = crate::json::read(text.expose(), kinds, outside)?;
+            let from = reader.file.clone();
+            let loaded = finish(&mut reader, &tree, source.clone())?;
+            Ok(written(&tree, &from, loaded))
+        }
         Source::Environment => {
             let mut reader = environment_reader(kinds, outside);
             let tree = legacy::translate(&mut reader, &environment::read(outside));

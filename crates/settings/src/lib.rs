@@ -13,6 +13,9 @@ mod hours;
 mod import;
 #[cfg(test)]
 mod import_tests;
+mod json;
+#[cfg(test)]
+mod json_tests;
 mod legacy;
 #[cfg(test)]
 mod legacy_tests;
@@ -32,6 +35,7 @@ mod toml_tree;
 mod tree;
 
 pub use import::{Imported, STARTERS, import, import_python, starter};
+pub use json::{from_json, is_literal};
 pub use load::{Loaded, Source, from_environment, from_python, from_toml, load};
 pub use outside::{Outside, read, variable};
 pub use problem::{Problem, Problems};

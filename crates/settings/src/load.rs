@@ -2,8 +2,11 @@
 //!
 //! [`load`] finds and reads the file; [`from_toml`], [`from_python`] and [`from_environment`] are pure.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use autoscalebot_core::Secret;
 
 use crate::legacy::{self, DJANGO, Given, PREFIX, SETTINGS};
 use crate::outside::Outside;
@@ -30,6 +33,8 @@ pub enum Source {
     Toml(PathBuf),
     /// A Python settings file of 2.1.
     Python(PathBuf),
+    /// A JSON object of 2.1's settings, from a running Python; see [`from_json`](crate::from_json). It holds secrets.
+    Json(Secret),
     /// The environment, with 2.1's names and the prefix `AUTOSCALE_`.
     Environment,
 }
@@ -78,6 +83,7 @@ pub fn load(source: &Source, kinds: Kinds<'_>, outside: &Outside<'_>) -> Result<
     match source {
         Source::Toml(path) => from_toml(&text(path, "--config", outside)?, path, kinds, outside),
         Source::Python(path) => from_python(&text(path, "--settings", outside)?, path, kinds, outside),
+        Source::Json(text) => crate::json::from_json(text.expose(), kinds, outside),
         Source::Environment => from_environment(kinds, outside),
     }
 }
@@ -131,9 +137,18 @@ pub(crate) fn environment_reader<'a>(kinds: Kinds<'a>, outside: &'a Outside<'a>)
 /// The tree of a Python file; the reader holds what is wrong with it besides its syntax.
 pub(crate) fn python_tree(text: &str, reader: &mut Reader<'_>) -> Result<Table, Problems> {
     let module = python::read(text, &reader.file, reader.outside).map_err(|broken| Problems::scrubbed(broken, &[]))?;
-    let django = module.names.keys().any(|name| name.starts_with(PREFIX));
+    let given = given(&module.names, &module.used, reader);
+    let hint = module.star_import.map(|line| format!(" in this file (line {line} imports names that are not read)"));
+    let given = Given { hint: hint.unwrap_or_default(), ..given };
+    hide_variables(&given, reader);
+    Ok(legacy::translate(reader, &given))
+}
+
+/// The names that are settings of 2.1, with the prefix where any has it. Names in `used` are helpers of other values.
+pub(crate) fn given(names: &BTreeMap<String, Node>, used: &BTreeSet<String>, reader: &mut Reader<'_>) -> Given {
+    let django = names.keys().any(|name| name.starts_with(PREFIX));
     let prefix = if django { PREFIX } else { "" };
-    for (name, node) in &module.names {
+    for (name, node) in names {
         let known = |name: &str| SETTINGS.iter().any(|setting| setting.name == name) || DJANGO.contains(&name);
         let Some(bare) = name.strip_prefix(prefix).filter(|bare| !known(bare)) else { continue };
         let Some(near) = legacy::misspelt(bare) else {
@@ -144,28 +159,23 @@ pub(crate) fn python_tree(text: &str, reader: &mut Reader<'_>) -> Result<Table, 
         };
         let message = format!("is not a setting: did you mean {prefix}{near}?");
         // A name that another value was made from is a helper of the user's own.
-        if module.used.contains(name) {
+        if used.contains(name) {
             reader.warning(&node.at, name, message);
         } else {
             reader.problem(&node.at, name, message);
         }
     }
-    let own =
-        module.names.iter().filter_map(|(name, node)| Some((name.strip_prefix(prefix)?.to_owned(), node.clone())));
+    let own = names.iter().filter_map(|(name, node)| Some((name.strip_prefix(prefix)?.to_owned(), node.clone())));
     let mut given = Given { names: own.collect(), prefix, hint: String::new() };
     if django {
         // Django's own settings have no prefix; one with the prefix goes first.
         for name in DJANGO.iter().copied().chain(["TIME_ZONE"]) {
-            if let (false, Some(node)) = (given.names.contains_key(name), module.names.get(name)) {
+            if let (false, Some(node)) = (given.names.contains_key(name), names.get(name)) {
                 given.names.insert(name.to_owned(), node.clone());
             }
         }
     }
-    if let Some(line) = module.star_import {
-        given.hint = format!(" in this file (line {line} imports names that are not read)");
-    }
-    hide_variables(&given, reader);
-    Ok(legacy::translate(reader, &given))
+    given
 }
 
 /// What a Python file reads from the environment may be anything, in any setting: no message shows it.

@@ -26,11 +26,22 @@ pub(crate) struct Reader<'a> {
     pub(crate) warnings: Vec<Problem>,
     /// Every secret seen, to be hidden should a message ever hold one.
     pub(crate) secrets: Vec<String>,
+    /// Whether a program computed the values: a secret among them then stands in no file.
+    pub(crate) computed: bool,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(kinds: Kinds<'a>, outside: &'a Outside<'a>, file: Arc<str>, folder: PathBuf) -> Self {
-        Self { kinds, outside, file, folder, problems: Vec::new(), warnings: Vec::new(), secrets: Vec::new() }
+        Self {
+            kinds,
+            outside,
+            file,
+            folder,
+            problems: Vec::new(),
+            warnings: Vec::new(),
+            secrets: Vec::new(),
+            computed: false,
+        }
     }
 
     fn make(&self, at: &Origin, path: &str, message: impl Into<String>) -> Problem {
@@ -268,7 +279,9 @@ impl<'a> Reader<'a> {
             Item::Text(literal) => {
                 let message = "the secret stands in the file, for all who can read it: \
                                better { env = \"NAME\" } or { file = \"…\" }";
-                self.warning(&node.at, path, message);
+                if !self.computed {
+                    self.warning(&node.at, path, message);
+                }
                 literal.clone()
             }
             Item::Table(table) => self.secret_elsewhere(table, node, path)?,

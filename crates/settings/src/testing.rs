@@ -89,7 +89,13 @@ const EMAIL: &[Field] = &[
     Field::required("to", FieldType::Texts, "Receivers.", "[\"ops@shop.example\"]"),
 ];
 
-const NOTES: &[NotifyKind] = &[note("console", &[]), note("email", EMAIL), note("log", &[]), note("test", &[])];
+const NOTES: &[NotifyKind] =
+    &[note("console", &[]), note("email", EMAIL), note("log", &[]), note("python", PYTHON), note("test", &[])];
+
+const PYTHON: &[Field] = &[
+    Field::required("backend", FieldType::Text, "The class.", "\"shop.notify.Pager\""),
+    Field::defaulting("interpreter", FieldType::Text, "\"python3\"", "Which Python."),
+];
 
 /// The kinds.
 pub(crate) const KINDS: Kinds<'static> =

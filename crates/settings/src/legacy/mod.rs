@@ -14,6 +14,7 @@ use crate::tree::{Item, Node, Origin, Table};
 mod email;
 mod names;
 mod notify;
+mod platform;
 
 pub(crate) use names::{DJANGO, PREFIX, SETTINGS, Takes, misspelt};
 
@@ -52,18 +53,13 @@ impl Translation<'_, '_> {
         let key = match name.as_ref().map(|node| &node.item) {
             Some(Item::Text(name)) => name.clone(),
             _ => {
-                if name.is_none() {
+                if name.is_none() && kind == platform::HEROKU {
+        let (kind, platform) = self.platform();
                     self.missing("HEROKU_APP_NAME", "the name of the app on Heroku, such as \"dancing-forest-1234\"");
                 }
                 "app".into()
             }
         };
-        let api_key = self.secret("HEROKU_API_KEY");
-        if api_key.is_none() {
-            self.missing("HEROKU_API_KEY", "the API key of the account");
-        }
-        let mut platform = vec![("type", Node::text("heroku", &top))];
-        platform.extend(api_key.map(|node| ("api_key", node)));
 
         let (topics, rapid) = self.topics();
         let mut process = Vec::new();
@@ -75,10 +71,10 @@ impl Translation<'_, '_> {
         process.push(("measure", Node::new(Item::List(vec![measure]), top.clone())));
 
         let processes = table(vec![("web", table(process, &top))], &top);
-        let app = vec![("platform", Node::text("heroku", &top)), ("processes", processes)];
+        let app = vec![("platform", Node::text(&*kind, &top)), ("processes", processes)];
         let mut root = Vec::new();
         root.extend(self.text("TIME_ZONE").map(|node| ("time_zone", node)));
-        root.push(("platforms", table(vec![("heroku", table(platform, &top))], &top)));
+        root.push(("platforms", table(vec![(&*kind, platform)], &top)));
         root.push(("apps", table(vec![(key.as_str(), table(app, &top))], &top)));
         let notify = self.backends(&topics);
         if !notify.is_empty() {

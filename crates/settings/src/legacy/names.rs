@@ -18,6 +18,8 @@ pub(crate) enum Takes {
     Dynos,
     /// A list.
     List,
+    /// A word, or a table.
+    Section,
 }
 
 /// One setting of 2.1.
@@ -34,7 +36,7 @@ const fn setting(name: &'static str, takes: Takes, default: &'static str, now: &
     Setting { name, takes, default, now }
 }
 
-/// Every setting of 2.1.
+/// Every setting of 2.1, and those that have come since under names like its own.
 pub(crate) const SETTINGS: &[Setting] = &[
     setting("HEROKU_APP_NAME", Takes::Text, "", "`[apps.NAME]`"),
     setting("HEROKU_API_KEY", Takes::Text, "", "`api_key` of the platform"),
@@ -47,6 +49,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("MAX_DYNOS", Takes::Dynos, "3", "`max_dynos`"),
     setting("MIN_DYNOS", Takes::Dynos, "1", "`min_dynos`"),
     setting("INCREMENT", Takes::Number, "1", "`increment` of `decide`"),
+    setting(
+        "PLATFORM",
+        Takes::Section,
+        "\"heroku\"",
+        "`[platforms.NAME]`, as a dictionary or its `type` alone; not in 2.1",
+    ),
     setting("TIME_ZONE", Takes::Text, "\"UTC\"", "`time_zone`"),
     setting("NOTIFICATION_BACKENDS", Takes::List, "[]", "`[[notify]]`, one for each"),
     setting("NOTIFY_IF_SCALE_DIFF_EXCEEDS_THRESHOLD", Takes::Number, "None", "`dynos` of `scaling_too_rapid`"),

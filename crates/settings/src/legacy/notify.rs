@@ -6,7 +6,27 @@ use crate::tree::{Item, Node, Origin};
 /// Where 2.1 keeps its backends.
 const BACKENDS: &str = "autoscalebot.backends.notification.";
 
+/// The variable that names the Python to run backends in; the Python package sets it.
+const PYTHON: &str = "AUTOSCALEBOT_PYTHON";
+
+/// A section for a backend that is Python's.
+fn in_python(path: &str, interpreter: Option<&str>, place: &Origin) -> Vec<(&'static str, Node)> {
+    let mut entries = vec![("type", Node::text("python", place)), ("backend", Node::text(path, place))];
+    entries.extend(interpreter.map(|interpreter| ("interpreter", Node::text(interpreter, place))));
+    entries
+}
+
 impl Translation<'_, '_> {
+    /// The Python that the settings came from, or that stands ready.
+    fn python(&self) -> Option<String> {
+        self.reader.outside.set_variable(PYTHON)
+    }
+
+    /// Whether that Python has a Django project to set up.
+    fn in_django(&self) -> bool {
+        self.reader.outside.set_variable("DJANGO_SETTINGS_MODULE").is_some()
+    }
+
     /// The topics to tell of, and `scaling_too_rapid`.
     pub(super) fn topics(&mut self) -> (Vec<&'static str>, Option<Node>) {
         // Without these two, a wrong URL or key would be silence; in 2.1 it was a crash.
@@ -76,7 +96,12 @@ impl Translation<'_, '_> {
             };
             let class = path.strip_prefix(BACKENDS).map(|rest| rest.rsplit('.').next().unwrap_or(rest));
             let mut entries = vec![];
+            let python = self.python();
             match class {
+                // In a Django project these two mail and log as its own settings say, so Python runs them.
+                Some("DjangoEmailBackend" | "LoggerBackend") if python.is_some() && self.in_django() => {
+                    entries = in_python(path, python.as_deref(), &place);
+                }
                 Some("ConsoleBackend") => entries.push(("type", Node::text("console", &place))),
                 Some("LoggerBackend") => entries.push(("type", Node::text("log", &place))),
                 Some("TestBackend") => entries.push(("type", Node::text("test", &place))),
@@ -84,11 +109,13 @@ impl Translation<'_, '_> {
                     Some(email) => entries.extend(email),
                     None => continue,
                 },
+                _ if python.is_some() => entries = in_python(path, python.as_deref(), &place),
                 _ => {
                     let shown = crate::problem::shown(path);
                     let message = format!(
                         "{shown} is not one of 2.1's own backends ({BACKENDS}ConsoleBackend, DjangoEmailBackend, \
-                         LoggerBackend, TestBackend): a backend in Python needs the Python package"
+                         LoggerBackend, TestBackend): a backend in Python needs the Python package, or {PYTHON} set to \
+                         the path of a Python that has it"
                     );
                     self.reader.problem(&place, NAME, message);
                     continue;
