@@ -54,7 +54,7 @@ pub fn import_python(
     // Past the Python text, only secrets are looked up, and their values are not needed here.
     let mut asking = reader(path, kinds, outside);
     let tree = python_tree(text, &mut asking)?;
-    let variable = |name: &str| Some(outside.set_variable(name).unwrap_or_else(|| "not set while importing".into()));
+    let variable = |name: &str| Some(outside.set_variable(name).unwrap_or_else(|| "not-set-while-importing".into()));
     let lenient = Outside { variable: &variable, ..*outside };
     let mut reader = reader(path, kinds, &lenient);
     reader.problems = std::mem::take(&mut asking.problems);

@@ -261,6 +261,7 @@ fn bad_python() {
         said.contains("AUTOSCALE_HEROKU_API_KEY: is missing") && said.contains("AUTOSCALE_HEARTBEAT_URL: is not set"),
         "{said}"
     );
+    assert_eq!(said.lines().count(), 3, "{said}");
     // A name of the user's own, and what can't be read in it, is nobody's business.
     assert_eq!(problems("SHOP = lambda: 1\nDYNOS = 3\ndef MAX_DYNOS(): pass\nMAX_DYNO = 3\nMAX_DYNOS = MAX_DYNO"), "");
     assert_eq!(problems("MAX_DYNOS = None\nMIN_DYNOS = 0"), "");

@@ -129,6 +129,10 @@ impl<'a> Reader<'a> {
     ) -> Option<Values> {
         let before = self.problems.len();
         let mut values = Values::default();
+        let told = |field: &Field| table.get(field.name).is_some_and(|node| matches!(node.item, Item::Unreadable(_)));
+        if description.fields.iter().any(told) {
+            return None;
+        }
         for field in description.fields {
             if let Some(value) = self.field(field, table, at, path, unit) {
                 values.set(field.name, value);
@@ -383,12 +387,20 @@ fn as_number(node: &Node) -> f64 {
 /// An absolute URL; a message never shows it, as it may hold a password, even one that hides it from the parser.
 fn parse_url(text: &str, schemes: &[&str]) -> Result<url::Url, String> {
     let wanted = || schemes.iter().map(|scheme| format!("{scheme}://…")).collect::<Vec<_>>().join(" or ");
-    // With a `#`, `/` or `?` in a password that is not encoded, the part before it would be taken for the host.
-    let authority = text.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or(rest));
-    let rest = text.split_once("://").and_then(|(_, rest)| rest.get(authority.len()..)).unwrap_or("");
-    let port = authority.rsplit_once(':').map(|(_, port)| port);
-    let no_port = port.is_some_and(|port| !port.bytes().all(|b| b.is_ascii_digit()) || rest.starts_with('#'));
-    if !authority.contains('@') && no_port && rest.contains('@') {
+    let Some((_, after)) = text.split_once("://") else {
+        return Err(format!("must be an absolute URL: write {}", wanted()));
+    };
+    // The parser leaves out line ends and tabs, wherever they are, so that it would read another URL than people do.
+    if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err("holds a space, a line end or another control character: remove it, or write a space as %20".into());
+    }
+    // With a `#`, `/` or `?` in a password that is not encoded, the part before it would be taken for the host, and the
+    // rest of the password for a path, which messages may show.
+    let (host, rest) = after.split_at(after.find(['/', '?', '#']).unwrap_or(after.len()));
+    let no_port = |port: &str| !port.bytes().all(|byte| byte.is_ascii_digit()) || rest.starts_with('#');
+    let begun = host.rsplit_once(':').is_some_and(|(_, port)| no_port(port));
+    let inside = rest.split_once('@').is_some_and(|(before, _)| before.contains(':'));
+    if !host.contains('@') && (begun && rest.contains('@') || inside) {
         return Err(
             "holds a password that can't be told from the rest: write # as %23, / as %2F, ? as %3F, @ as %40, \
                     : as %3A and % as %25 in it"

@@ -34,14 +34,15 @@ pub fn reference(kinds: Kinds<'_>) -> String {
     for gate in GATES.iter().filter(|gate| !gate.description.fields.is_empty()) {
         describe(&mut page, &gate.description);
         if let [first, ..] = gate.description.shorthand {
-            let example = gate.description.fields.iter().find(|field| field.name == *first).map(|field| field.example);
-            let _ = writeln!(
-                page,
-                "\n`{} = {}` sets {}.",
-                gate.description.name,
-                example.unwrap_or_default(),
-                gate.description.shorthand.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ")
-            );
+            let field = gate.description.fields.iter().find(|field| field.name == *first);
+            let example = match field.map(|field| (field.kind, field.example)) {
+                // The default of a wait is mostly none, which shows nothing.
+                Some((FieldType::Duration(..), _)) => "\"5m\"",
+                Some((_, example)) => example,
+                None => continue,
+            };
+            let names: Vec<_> = gate.description.shorthand.iter().map(|name| format!("`{name}`")).collect();
+            let _ = writeln!(page, "\n`{} = {example}` sets {}.", gate.description.name, names.join(" and "));
         }
     }
     let about = "`type` is one of the kinds below, `decide` the policy; these keys are for all kinds.";

@@ -325,6 +325,16 @@ fn a25_passwords_in_urls() {
         assert!(!format!("{loaded:?}").contains(password), "{loaded:?}");
     }
     assert_eq!(problems(&queue("amqp://mq.example:5672/@x")), "");
+    for odd in [
+        "amqp:(/mon:pw-EXAMPLE-5678@mq",
+        "amqp://(/mon:pw-EXAMPLE-5678@mq",
+        "amqp:/mon:pw-EXAMPLE-5678@mq/",
+        "amqp:///mon:pw-EXAMPLE-5678@mq/",
+        "amqp://mon\\tpw-EXAMPLE-5678@mq/",
+    ] {
+        let said = problems(&queue(odd));
+        assert!(said.contains("measure[2].url: ") && !said.contains(PASSWORD), "{odd}: {said}");
+    }
 }
 
 #[test]

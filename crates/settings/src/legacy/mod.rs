@@ -41,6 +41,11 @@ pub(crate) fn translate(reader: &mut Reader<'_>, given: &Given) -> Table {
     Translation { reader, given }.tree()
 }
 
+/// In the place of what is missing, and told to be missing: the reader then says no more of it.
+fn told() -> Node {
+    Node::new(Item::Unreadable("told already".into()), Origin::default())
+}
+
 /// A table as a node.
 fn table(entries: Vec<(&str, Node)>, at: &Origin) -> Node {
     Node::new(Item::Table(Table(entries.into_iter().map(|(key, node)| (key.to_owned(), node)).collect())), at.clone())
@@ -49,12 +54,12 @@ fn table(entries: Vec<(&str, Node)>, at: &Origin) -> Node {
 impl Translation<'_, '_> {
     fn tree(&mut self) -> Table {
         let top = Origin::default();
+        let (kind, platform) = self.platform();
         let name = self.text("HEROKU_APP_NAME");
         let key = match name.as_ref().map(|node| &node.item) {
             Some(Item::Text(name)) => name.clone(),
             _ => {
                 if name.is_none() && kind == platform::HEROKU {
-        let (kind, platform) = self.platform();
                     self.missing("HEROKU_APP_NAME", "the name of the app on Heroku, such as \"dancing-forest-1234\"");
                 }
                 "app".into()
@@ -98,11 +103,13 @@ impl Translation<'_, '_> {
                      such as \"https://my-app.herokuapp.com{OLD_HEARTBEAT_PATH}\""
                 );
                 self.reader.problem(&top.named(&name), &name, message);
+                measure.push(("url", told()));
             }
             Some(Node { item: Item::Text(text), at, .. }) if text.starts_with('/') => {
                 let message = "is a path only: an absolute URL is needed, such as \
                                \"https://my-app.herokuapp.com/autoscalebot/heartbeat/v1\"";
                 self.reader.problem(&at, "", message);
+                measure.push(("url", told()));
             }
             Some(node) => measure.extend(without_password(node)),
         }
