@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use crate::legacy::{DJANGO, Given, PREFIX, SETTINGS, Takes};
+use crate::legacy::{DJANGO, Given, OF_PACKAGE, PREFIX, SETTINGS, Takes, misspelt};
 use crate::outside::Outside;
+use crate::reader::Reader;
 use crate::tree::{Item, Node, Origin, Table};
 
 /// How messages name this source.
@@ -26,7 +27,8 @@ pub(crate) fn is_set(outside: &Outside<'_>) -> bool {
 }
 
 /// Reads what is set; an empty variable counts as not set.
-pub(crate) fn read(outside: &Outside<'_>) -> Given {
+pub(crate) fn read(reader: &mut Reader<'_>) -> Given {
+    let outside = reader.outside;
     let mut given = Given { prefix: PREFIX, ..Given::default() };
     let known = SETTINGS.iter().map(|setting| (setting.name, setting.takes));
     for (name, takes) in known.chain(DJANGO.iter().map(|name| (*name, django_takes(name)))) {
@@ -37,6 +39,19 @@ pub(crate) fn read(outside: &Outside<'_>) -> Given {
         // A secret is then said to come from this variable, and not to stand in a file.
         node.variable = Some(Arc::from(variable));
         given.names.insert(name.to_owned(), node);
+    }
+    let mut names = (outside.variables)();
+    names.sort_unstable();
+    for name in names {
+        let Some(bare) = name.strip_prefix(PREFIX) else { continue };
+        if SETTINGS.iter().any(|setting| setting.name == bare) || DJANGO.contains(&bare) || OF_PACKAGE.contains(&bare) {
+            continue;
+        }
+        let at = Origin::default().named(&name);
+        match misspelt(bare) {
+            Some(near) => reader.problem(&at, "", format!("is not a setting: did you mean {PREFIX}{near}?")),
+            None => reader.warning(&at, "", "is no setting of 2.1, and is not read"),
+        }
     }
     given
 }

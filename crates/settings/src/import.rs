@@ -37,7 +37,8 @@ pub fn import(source: &Source, kinds: Kinds<'_>, outside: &Outside<'_>) -> Resul
         }
         Source::Environment => {
             let mut reader = environment_reader(kinds, outside);
-            let tree = legacy::translate(&mut reader, &environment::read(outside));
+            let given = environment::read(&mut reader);
+            let tree = legacy::translate(&mut reader, &given);
             let loaded = finish(&mut reader, &tree, Source::Environment)?;
             Ok(written(&tree, "AUTOSCALE_ variables", loaded))
         }

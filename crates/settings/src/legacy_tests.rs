@@ -186,6 +186,12 @@ fn a33_impossible_or_unknown_settings() {
         said,
         "environment: AUTOSCALE_MIN_DYNOS: is 8 from 9:00 but AUTOSCALE_MAX_DYNOS is 6: lower it or raise AUTOSCALE_MAX_DYNOS"
     );
+    let said = environment(&[("AUTOSCALE_MAX_DYNO", "9"), ("AUTOSCALE_MIN_DYNOS", "{\"25:00\": 1}")]);
+    assert!(
+        said.contains("environment: AUTOSCALE_MAX_DYNO: is not a setting: did you mean AUTOSCALE_MAX_DYNOS?"),
+        "{said}"
+    );
+    assert!(said.contains("environment: AUTOSCALE_MIN_DYNOS: \"25:00\" is no time of day"), "{said}");
     let said = environment(&[("AUTOSCALE_MAX_DYNOS", "nine")]);
     assert!(said.contains("AUTOSCALE_MAX_DYNOS: is \"nine\", but"), "{said}");
     let said = environment(&[("AUTOSCALE_NOTIFY_ON_EVERY_PING", "maybe")]);
@@ -218,7 +224,10 @@ fn bad_python() {
             "HEARTBEAT_INTERVAL_IN_SECONDS: is -3, but must be a number at or above 0",
         ),
         ("HEARTBEAT_INTERVAL_IN_SECONDS = 0", "HEARTBEAT_INTERVAL_IN_SECONDS: is \"0s\", but must be from 100ms to 1d"),
-        ("MIN_RESPONSE_TIME_IN_MS = 2000", ":4: MIN_RESPONSE_TIME_IN_MS: is above high"),
+        (
+            "MIN_RESPONSE_TIME_IN_MS = 2000",
+            ":4: MIN_RESPONSE_TIME_IN_MS: is 2000 but MAX_RESPONSE_TIME_IN_MS is 1000: lower it or raise MAX",
+        ),
         ("HEARTBEAT_URL = \"/autoscalebot/\"", ":4: HEARTBEAT_URL: is a path only: an absolute URL is needed"),
         (
             "HEARTBEAT_URL = None",
@@ -235,6 +244,7 @@ fn bad_python() {
             "TIME_ZONE = 'Europe/Berlim'",
             ":4: TIME_ZONE: \"Europe/Berlim\" is no IANA time zone: did you mean Europe/Berlin?",
         ),
+        ("\u{feff}MAX_DYNOS = 1.5", "this is not Python"),
         ("NOTIFY_ON_EVERY_PING = 'yes'", ":4: NOTIFY_ON_EVERY_PING: is text, but must be True or False"),
         (
             "NOTIFY_IF_SCALE_DIFF_EXCEEDS_THRESHOLD = 3",
@@ -265,6 +275,9 @@ fn bad_python() {
     // A name of the user's own, and what can't be read in it, is nobody's business.
     assert_eq!(problems("SHOP = lambda: 1\nDYNOS = 3\ndef MAX_DYNOS(): pass\nMAX_DYNO = 3\nMAX_DYNOS = MAX_DYNO"), "");
     assert_eq!(problems("MAX_DYNOS = None\nMIN_DYNOS = 0"), "");
+    // Line ends and the mark that some editors of Windows write.
+    let text = format!("\u{feff}{OLD}MAX_DYNO = 5\n").replace('\n', "\r\n");
+    assert!(world().python(&text).unwrap_err().to_string().contains(":4: MAX_DYNO:"), "{:?}", world().python(&text));
 }
 
 #[test]

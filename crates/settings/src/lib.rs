@@ -37,7 +37,7 @@ mod tree;
 pub use import::{Imported, STARTERS, import, import_python, starter};
 pub use json::{from_json, is_literal};
 pub use load::{Loaded, Source, from_environment, from_python, from_toml, load};
-pub use outside::{Outside, read, variable};
+pub use outside::{Outside, read, variable, variables};
 pub use problem::{Problem, Problems};
 pub use reference::reference;
 pub use schema::schema;

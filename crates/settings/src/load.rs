@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use autoscalebot_core::Secret;
 
-use crate::legacy::{self, DJANGO, Given, PREFIX, SETTINGS};
+use crate::legacy::{self, DJANGO, Given, OF_PACKAGE, PREFIX, SETTINGS};
 use crate::outside::Outside;
 use crate::problem::{Problem, Problems};
 use crate::reader::Reader;
@@ -126,7 +126,8 @@ pub fn from_python(text: &str, path: &Path, kinds: Kinds<'_>, outside: &Outside<
 /// Reads the environment, with 2.1's names and the prefix `AUTOSCALE_`.
 pub fn from_environment(kinds: Kinds<'_>, outside: &Outside<'_>) -> Result<Loaded, Problems> {
     let mut reader = environment_reader(kinds, outside);
-    let tree = legacy::translate(&mut reader, &environment::read(outside));
+    let given = environment::read(&mut reader);
+    let tree = legacy::translate(&mut reader, &given);
     finish(&mut reader, &tree, Source::Environment)
 }
 
@@ -152,7 +153,7 @@ pub(crate) fn given(names: &BTreeMap<String, Node>, used: &BTreeSet<String>, rea
         let known = |name: &str| SETTINGS.iter().any(|setting| setting.name == name) || DJANGO.contains(&name);
         let Some(bare) = name.strip_prefix(prefix).filter(|bare| !known(bare)) else { continue };
         let Some(near) = legacy::misspelt(bare) else {
-            if django {
+            if django && !OF_PACKAGE.contains(&bare) {
                 reader.warning(&node.at, name, "is no setting of 2.1, and is not read");
             }
             continue;

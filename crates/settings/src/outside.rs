@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 pub struct Outside<'a> {
     /// The value of an environment variable.
     pub variable: &'a (dyn Fn(&str) -> Option<String> + Sync),
+    /// The names of the variables that are set, so that a misspelt one is found.
+    pub variables: &'a (dyn Fn() -> Vec<String> + Sync),
     /// The text of a file.
     pub read: &'a (dyn Fn(&Path) -> io::Result<String> + Sync),
     /// The working folder.
@@ -34,6 +36,11 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// The names of this program's environment variables.
+pub fn variables() -> Vec<String> {
+    std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect()
+}
+
 /// The text of a real file.
 pub fn read(path: &Path) -> io::Result<String> {
     use io::Read as _;
@@ -48,7 +55,7 @@ pub fn read(path: &Path) -> io::Result<String> {
 impl<'a> Outside<'a> {
     /// The real environment and files, from this working folder.
     pub fn real(folder: &'a Path) -> Self {
-        Self { variable: &variable, read: &read, folder }
+        Self { variable: &variable, variables: &variables, read: &read, folder }
     }
 
     /// A variable that is set and not empty.

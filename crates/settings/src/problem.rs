@@ -110,6 +110,10 @@ pub(crate) fn shown(text: &str) -> String {
 
 /// The known word nearest to a wrong one, if one is near.
 pub(crate) fn nearest<'k>(wrong: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    // A long text is no slip of a word, and comparing it would take long.
+    if wrong.len() > 80 {
+        return None;
+    }
     let wrong = wrong.to_lowercase();
     known
         .into_iter()

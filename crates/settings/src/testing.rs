@@ -128,7 +128,8 @@ impl World {
         let read = |path: &Path| {
             self.files.get(&*path.to_string_lossy()).cloned().ok_or(io::Error::from(io::ErrorKind::NotFound))
         };
-        run(&Outside { variable: &variable, read: &read, folder: Path::new("/work") })
+        let variables = || self.variables.keys().cloned().collect();
+        run(&Outside { variable: &variable, variables: &variables, read: &read, folder: Path::new("/work") })
     }
 
     pub(crate) fn toml(&self, text: &str) -> Result<Loaded, Problems> {

@@ -250,6 +250,34 @@ fn nothing_at_all_is_a_problem() {
 }
 
 #[test]
+fn files_that_windows_wrote() {
+    let text = format!("\u{feff}{}", GOOD.replace('\n', "\r\n"));
+    assert_eq!(problems(&text), "");
+    assert!(problems(&text.replace("max_dynos", "max_dinos")).contains(":9: apps.shop.processes.web.max_dinos"));
+}
+
+#[test]
+fn where_settings_are_found() {
+    use crate::Source;
+    let find = |world: &World| world.outside(Source::find).map_err(|problems| problems.to_string());
+    let here = World::variables(&[("HOME", "/home/me"), ("AUTOSCALE_MAX_DYNOS", "3")]);
+    assert_eq!(find(&here), Ok(Source::Environment));
+    let at_home = here.clone().file("/home/me/.config/autoscalebot/autoscalebot.toml", GOOD);
+    assert_eq!(find(&at_home), Ok(Source::Toml("/home/me/.config/autoscalebot/autoscalebot.toml".into())));
+    let both = at_home.file("/work/autoscalebot.toml", GOOD);
+    assert_eq!(find(&both), Ok(Source::Toml("autoscalebot.toml".into())));
+    let said = find(&World::default()).unwrap_err();
+    assert!(said.contains("autoscalebot init") && said.contains("autoscalebot demo"), "{said}");
+    assert_eq!(Source::python("shop.autoscale_settings"), Source::Python("shop/autoscale_settings.py".into()));
+    assert_eq!(Source::python("conf/a.b.py"), Source::Python("conf/a.b.py".into()));
+    let missing = here.outside(|outside| crate::load(&Source::python("nothing"), crate::testing::KINDS, outside));
+    assert_eq!(
+        missing.unwrap_err().to_string(),
+        "nothing.py: --settings: the settings file can't be read: there is no such file"
+    );
+}
+
+#[test]
 fn one_of_several_platforms_must_be_named() {
     let text =
         GOOD.replace("platform = \"heroku\"", "") + "[platforms.here]\ntype = \"local\"\nformation = { web = 2 }";

@@ -16,7 +16,7 @@ mod names;
 mod notify;
 mod platform;
 
-pub(crate) use names::{DJANGO, PREFIX, SETTINGS, Takes, misspelt};
+pub(crate) use names::{DJANGO, OF_PACKAGE, PREFIX, SETTINGS, Takes, misspelt};
 
 /// What a source of 2.1 settings gives: values by their names without prefix. Each node's origin has the name as given.
 #[derive(Default)]
@@ -116,6 +116,11 @@ impl Translation<'_, '_> {
         let every = self.number("HEARTBEAT_INTERVAL_IN_SECONDS", 30.0);
         let low = self.number("MIN_RESPONSE_TIME_IN_MS", 200.0);
         let high = self.number("MAX_RESPONSE_TIME_IN_MS", 1000.0);
+        if low.0 > high.0 {
+            let other = self.named("MAX_RESPONSE_TIME_IN_MS");
+            let message = format!("is {} but {other} is {}: lower it or raise {other}", low.0, high.0);
+            self.reader.problem(&low.1, "", message);
+        }
         let mut interval = every.0;
         if interval > 0.0 && interval < high.0 / 1e3 && high.0 / 1e3 <= DAY {
             // 2.1 waited this long after an answer, not from one request to the next.
@@ -132,7 +137,7 @@ impl Translation<'_, '_> {
         measure.push(("reuse_connections", Node::new(Item::Flag(false), top.clone())));
         let mut decide = vec![
             ("type", Node::text("consecutive", &top)),
-            ("low", Node::text(ms(low.0), &low.1)),
+            ("low", if low.0 > high.0 { told() } else { Node::text(ms(low.0), &low.1) }),
             ("high", Node::text(ms(high.0), &high.1)),
         ];
         for (old, new) in [

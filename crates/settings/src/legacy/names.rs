@@ -78,6 +78,9 @@ pub(crate) const DJANGO: &[&str] = &[
     "ADMINS",
 ];
 
+/// Names that the Python package reads itself.
+pub(crate) const OF_PACKAGE: &[&str] = &["HEARTBEAT_PARTS", "SITE_URL"];
+
 /// The setting that an unknown name is most likely meant to be: one or two slips away, no more, as other names are the
 /// user's own.
 pub(crate) fn misspelt(name: &str) -> Option<&'static str> {

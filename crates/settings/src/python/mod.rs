@@ -68,7 +68,7 @@ fn read_here(text: &str, variable: &(dyn Fn(&str) -> Option<String> + Sync)) -> 
         return Err(errors
             .map(|error| {
                 let line = lines.at(error.location.start().to_usize());
-                (Some(line), format!("this is not Python: {}", error.error))
+                (Some(line), format!("this is not Python 3: {}", error.error))
             })
             .collect());
     }
