@@ -16,6 +16,7 @@ pub mod email;
 #[cfg(test)]
 mod fixture;
 pub mod log;
+pub mod python;
 pub mod test;
 
 /// Someone or something to tell.
@@ -63,7 +64,7 @@ pub struct NotifyEntry {
 }
 
 /// Every kind of notification, by name.
-pub const CHANNELS: &[NotifyEntry] = &[console::ENTRY, email::ENTRY, log::ENTRY, test::ENTRY];
+pub const CHANNELS: &[NotifyEntry] = &[console::ENTRY, email::ENTRY, log::ENTRY, python::ENTRY, test::ENTRY];
 
 /// The text on one line: whatever breaks a line or drives a terminal becomes a space. Names come from settings and from
 /// platforms, so none of them may forge a second line, a mail header or an escape sequence.
