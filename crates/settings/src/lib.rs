@@ -3,6 +3,7 @@
 //! Nothing of a kind of measurement, platform or notification is known here: each says which fields it takes
 //! ([`autoscalebot_core::fields`]), and comes in through [`Kinds`]. Policies and gates come from the core's lists.
 
+mod address;
 mod assemble;
 mod common;
 mod duration;
