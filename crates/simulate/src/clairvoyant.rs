@@ -132,8 +132,9 @@ fn programme(required: &[u32], terms: &Terms) -> Vec<u32> {
                 continue;
             }
             let mut best = (before[level], level);
-            for next in level.saturating_sub(step)..=(level + step).min(levels - 1) {
-                let cost = before[next] + if next == level { 0.0 } else { terms.change_fee };
+            let low = level.saturating_sub(step);
+            for (next, after) in before.iter().enumerate().take(level + step + 1).skip(low) {
+                let cost = after + if next == level { 0.0 } else { terms.change_fee };
                 if cost < best.0 {
                     best = (cost, next);
                 }

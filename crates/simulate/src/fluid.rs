@@ -1,0 +1,332 @@
+//! [`Fluid`]: requests as a flow, for runs too long to look at each.
+//!
+//! While the servers keep up, a span of constant rate has the response times of the stationary queue (`cells`); once they do
+//! not, a backlog grows and drains at the difference of the rates, and what comes waits for what lies before it. Approximate:
+//! there is no chance in it (except in probes), a queue is taken to settle at once after each change, and bursts are ignored.
+
+use std::rc::Rc;
+
+use autoscalebot_core::{Dynos, Failure, Reading};
+use rand::RngExt;
+
+use crate::cells::{Cell, Cells};
+use crate::fleet::{Fleet, FleetMinute};
+use crate::minutes::{Minute, Times};
+use crate::model::{App, Meter};
+use crate::spread::Spread;
+use crate::trace::Trace;
+use crate::windows::{Load, Windows};
+use crate::workload::{Dice, Stream, dice};
+use crate::world::{World, windowed};
+
+/// A backlog smaller than this is none.
+const NO_REQUEST: f64 = 1e-6;
+/// Where a backlog grows or drains, its wait is looked at so often.
+const BACKLOG_SECS: f64 = 10.0;
+/// What waits for servers of which there are none, and nobody gives up, counts with this time.
+const ENDLESS_SECS: f64 = 3600.0;
+
+/// Requests with one distribution of response times: a cell's, after a further wait.
+#[derive(Debug)]
+struct Part {
+    requests: f64,
+    cell: Rc<Cell>,
+    wait: f64,
+}
+
+/// The minute that the clock is in.
+#[derive(Debug, Default)]
+struct Current {
+    sums: Minute,
+    wait_secs: f64,
+    busy_secs: f64,
+    under_way_secs: f64,
+    parts: Vec<Part>,
+}
+
+/// The fluid world.
+#[derive(Debug)]
+pub(crate) struct Fluid<'a> {
+    trace: &'a Trace,
+    app: &'a App,
+    now: f64,
+    backlog: f64,
+    fleet: Fleet,
+    cells: Cells,
+    windows: Windows,
+    current: Current,
+    closed: Vec<Minute>,
+    responses: Spread<7>,
+    mixed: Spread<7>,
+    /// Seconds waited, and requests worked on.
+    waits: (f64, f64),
+    dice: Dice,
+}
+
+impl<'a> Fluid<'a> {
+    pub(crate) fn new(trace: &'a Trace, app: &'a App, meters: &[Meter], dynos: Dynos, seed: u64) -> Self {
+        Self {
+            trace,
+            app,
+            now: 0.0,
+            backlog: 0.0,
+            fleet: Fleet::new(dynos, app.boot_secs, trace.minutes()),
+            cells: Cells::new(app),
+            windows: Windows::new(meters, app.metric_delay_secs),
+            current: Current::default(),
+            closed: Vec::with_capacity(trace.minutes()),
+            responses: Spread::new(),
+            mixed: Spread::new(),
+            waits: (0.0, 0.0),
+            dice: dice(seed, Stream::Probes),
+        }
+    }
+
+    fn servers(&self) -> u32 {
+        self.fleet.serving_at(self.now).saturating_mul(self.app.servers_per_dyno)
+    }
+
+    fn rate(&self) -> f64 {
+        let step = f64::from(self.trace.step_secs);
+        self.trace.requests.get((self.now / step) as usize).map_or(0.0, |requests| requests / step)
+    }
+
+    /// The end of the span from now in which nothing changes.
+    fn edge(&self, until: f64) -> f64 {
+        let next = |length: f64| ((self.now / length).floor() + 1.0) * length;
+        let edges = [next(60.0), next(f64::from(self.trace.step_secs)), next(self.windows.bucket_secs())];
+        let ready = self.fleet.next_ready(self.now).unwrap_or(f64::INFINITY);
+        edges.into_iter().fold(until.min(ready), f64::min)
+    }
+
+    /// One span of constant rate and servers, or the first part of it; gives its end.
+    fn flow(&mut self, until: f64) -> f64 {
+        let (lambda, servers) = (self.rate(), self.servers());
+        let capacity = f64::from(servers) * self.app.mu();
+        if self.backlog <= NO_REQUEST && lambda < capacity {
+            self.backlog = 0.0;
+            self.steady(until, lambda, servers);
+            return until;
+        }
+        if self.backlog <= NO_REQUEST && lambda <= 0.0 {
+            return until;
+        }
+        let mut end = until.min(self.now + BACKLOG_SECS);
+        if lambda < capacity {
+            end = end.min(self.now + self.backlog / (capacity - lambda));
+        }
+        // A span too short for the clock to move would never end.
+        let end = end.max(self.now + 1e-6).min(until.max(self.now + 1e-6));
+        self.behind(end, lambda, servers, capacity);
+        end
+    }
+
+    /// The servers keep up.
+    fn steady(&mut self, end: f64, lambda: f64, servers: u32) {
+        let secs = end - self.now;
+        if lambda <= 0.0 || secs <= 0.0 {
+            return;
+        }
+        let cell = self.cells.at(lambda, servers);
+        let requests = lambda * secs;
+        self.note(
+            end,
+            requests,
+            requests,
+            lambda / self.app.mu(),
+            lambda * (cell.mean_wait + self.app.service.mean_secs),
+        );
+        self.part(requests, cell, 0.0);
+    }
+
+    /// The servers have a backlog, or will have.
+    fn behind(&mut self, end: f64, lambda: f64, servers: u32, capacity: f64) {
+        let secs = end - self.now;
+        let came = lambda * secs;
+        let done = (capacity * secs).min(self.backlog + came);
+        let before = self.backlog;
+        let mut after = before + came - done;
+        if let Some(timeout) = self.app.timeout_secs {
+            // What would wait longer than the time-out gives up: the servers' work of that time, or, without servers, what
+            // came in it.
+            let most = timeout * if servers > 0 { capacity } else { lambda };
+            let gone = (after - most).max(0.0).min(after);
+            after -= gone;
+            self.current.sums.timed_out += gone;
+            self.current.sums.slow += gone;
+        }
+        if let Some(limit) = self.app.queue_limit {
+            let full = (after - f64::from(limit)).clamp(0.0, came);
+            after -= full;
+            self.current.sums.rejected += full;
+            self.current.sums.slow += full;
+        }
+        let lost = (before + came - done - after).max(0.0);
+        self.backlog = after;
+        let middle = 0.5 * (before + after);
+        let timeout = self.app.timeout_secs.unwrap_or(ENDLESS_SECS);
+        let wait = if servers > 0 { (middle / capacity).min(timeout) } else { self.wait_for_dynos(end).min(timeout) };
+        let cell = self.cells.at(0.0, servers.max(1));
+        self.note(end, came, done, done / self.app.mu() / secs, middle + done / self.app.mu() / secs);
+        let served = (came - lost).max(0.0);
+        self.part(served, cell, wait);
+        self.current.sums.requests += came - served;
+    }
+
+    fn wait_for_dynos(&self, at: f64) -> f64 {
+        self.fleet.next_ready(at).map_or(ENDLESS_SECS, |ready| ready - at)
+    }
+
+    /// Adds a span to the windows and to the minute's means.
+    fn note(&mut self, end: f64, came: f64, begun: f64, busy: f64, under_way: f64) {
+        let secs = end - self.now;
+        self.windows.arrived(self.now, came);
+        self.windows.busy(self.now, end, busy);
+        self.windows.under_way(self.now, end, under_way);
+        self.windows.begun(self.now, self.app.service.mean_secs, begun);
+        self.current.busy_secs += busy * secs;
+        self.current.under_way_secs += under_way * secs;
+    }
+
+    /// Requests that come now and are answered.
+    fn part(&mut self, requests: f64, cell: Rc<Cell>, wait: f64) {
+        if self.windows.count_answers() {
+            for (secs, share) in &cell.points {
+                self.windows.answered(self.now, secs + wait, requests * share);
+            }
+        }
+        let sums = &mut self.current.sums;
+        sums.requests += requests;
+        sums.slow += requests * cell.slow_after(wait, self.app.objective_secs);
+        self.current.wait_secs += requests * (cell.mean_wait + wait);
+        match self.current.parts.last_mut() {
+            Some(last) if Rc::ptr_eq(&last.cell, &cell) && last.wait == wait => last.requests += requests,
+            _ => self.current.parts.push(Part { requests, cell, wait }),
+        }
+    }
+
+    fn close_minute(&mut self) {
+        let index = self.closed.len();
+        let current = &mut self.current;
+        let answered: f64 = current.parts.iter().map(|part| part.requests).sum();
+        for part in &current.parts {
+            part.cell
+                .points
+                .iter()
+                .for_each(|(secs, share)| self.responses.add(secs + part.wait, share * part.requests));
+        }
+        let p95 = match current.parts.as_slice() {
+            [] => 0.0,
+            [only] => only.cell.p95 + only.wait,
+            parts => {
+                self.mixed.clear();
+                for part in parts {
+                    part.cell
+                        .points
+                        .iter()
+                        .for_each(|(secs, share)| self.mixed.add(secs + part.wait, share * part.requests));
+                }
+                self.mixed.quantile(0.95).unwrap_or(0.0)
+            }
+        };
+        self.waits.0 += current.wait_secs;
+        self.waits.1 += answered;
+        let FleetMinute { paid, serving, dynos } = self.fleet.minute(index);
+        let servers = serving * f64::from(self.app.servers_per_dyno);
+        self.closed.push(Minute {
+            p95_secs: p95,
+            mean_wait_secs: if answered > 0.0 { current.wait_secs / answered } else { 0.0 },
+            concurrency: current.under_way_secs / 60.0,
+            utilisation: if servers > 0.0 { (current.busy_secs / 60.0 / servers).min(1.0) } else { 0.0 },
+            paid,
+            serving,
+            dynos,
+            ..current.sums
+        });
+        current.parts.clear();
+        (current.sums, current.wait_secs, current.busy_secs, current.under_way_secs) =
+            (Minute::default(), 0.0, 0.0, 0.0);
+    }
+
+    /// The answer to a request of our own that comes now, drawn from what requests meet now.
+    fn probe(&mut self, budget_secs: f64) -> Reading {
+        let servers = self.servers();
+        if servers == 0 {
+            return Reading::Failed(Failure::Status(503));
+        }
+        let capacity = f64::from(servers) * self.app.mu();
+        let lambda = if self.backlog > NO_REQUEST { 0.0 } else { self.rate() };
+        let place = self.dice.random::<f64>();
+        let response = self.cells.at(lambda, servers).at(place) + self.backlog / capacity;
+        if response > budget_secs {
+            Reading::Failed(Failure::Timeout)
+        } else if self.app.timeout_secs.is_some_and(|timeout| response > timeout) {
+            Reading::Failed(Failure::Status(503))
+        } else {
+            Reading::Value(response * 1000.0)
+        }
+    }
+}
+
+impl World for Fluid<'_> {
+    fn advance(&mut self, until: f64) {
+        while self.now < until {
+            let edge = self.edge(until);
+            let end = self.flow(edge).max(self.now);
+            self.now = end;
+            self.fleet.accrue(end);
+            if (self.closed.len() + 1) as f64 * 60.0 <= end {
+                self.close_minute();
+            }
+        }
+        self.windows.forget(until);
+    }
+
+    fn set(&mut self, dynos: Dynos) {
+        while self.fleet.quantity() < dynos {
+            self.fleet.start(self.now);
+        }
+        while self.fleet.quantity() > dynos {
+            // What a dyno had begun takes one more service time, as exponential work has no memory.
+            let drained_at = self.now + self.app.service.mean_secs;
+            let now = self.now;
+            self.fleet.stop_newest(now, |dyno| if dyno.ready_at <= now { drained_at } else { now });
+        }
+    }
+
+    fn quantity(&self) -> Dynos {
+        self.fleet.quantity()
+    }
+
+    fn read(&mut self, meter: Meter) -> Reading {
+        match meter {
+            Meter::Probe { budget_secs } => self.probe(budget_secs),
+            Meter::Waiting => Reading::Value(self.backlog),
+            Meter::Rate { window_secs }
+            | Meter::Concurrency { window_secs }
+            | Meter::Percentile { window_secs, .. } => {
+                let load = self.load(window_secs);
+                windowed(meter, &mut self.windows, load, self.now)
+            }
+        }
+    }
+
+    fn load(&mut self, window_secs: f64) -> Load {
+        self.windows.load(self.now, window_secs)
+    }
+
+    fn finish(mut self) -> (Vec<Minute>, Times) {
+        while self.closed.len() < self.trace.minutes() {
+            let end = (self.closed.len() + 1) as f64 * 60.0;
+            self.advance(end);
+        }
+        let quantile = |quantile| self.responses.quantile(quantile).unwrap_or(0.0);
+        let times = Times {
+            p50_secs: quantile(0.5),
+            p95_secs: quantile(0.95),
+            p99_secs: quantile(0.99),
+            mean_wait_secs: if self.waits.1 > 0.0 { self.waits.0 / self.waits.1 } else { 0.0 },
+        };
+        (self.closed, times)
+    }
+}

@@ -1,0 +1,41 @@
+//! [`World`]: the simulated app as a run sees it. Two stand behind it: `events`, exact to each request, and `fluid`.
+
+use autoscalebot_core::{Dynos, Failure, Reading};
+
+use crate::minutes::{Minute, Times};
+use crate::model::Meter;
+use crate::windows::{Load, Windows};
+
+/// A simulated app. Instants are seconds since the start of the trace, and never go back.
+pub(crate) trait World {
+    /// Lets time pass.
+    fn advance(&mut self, until: f64);
+
+    /// Sets the quantity now.
+    fn set(&mut self, dynos: Dynos);
+
+    /// The quantity on the platform.
+    fn quantity(&self) -> Dynos;
+
+    /// What a meter reads now, free of error.
+    fn read(&mut self, meter: Meter) -> Reading;
+
+    /// The averages behind a reading now, over a window in seconds.
+    fn load(&mut self, window_secs: f64) -> Load;
+
+    /// Serves what is left, takes no more, and gives the accounts.
+    fn finish(self) -> (Vec<Minute>, Times);
+}
+
+/// The reading of a meter over a window. A window without a whole bucket, and a percentile of nothing, is empty: not zero.
+pub(crate) fn windowed(meter: Meter, windows: &mut Windows, load: Load, now: f64) -> Reading {
+    let value = match meter {
+        Meter::Percentile { quantile, window_secs } => {
+            windows.percentile(now, window_secs, quantile).map(|secs| secs * 1000.0)
+        }
+        Meter::Rate { window_secs } => windows.has_any(now, window_secs).then_some(load.rate),
+        Meter::Concurrency { window_secs } => windows.has_any(now, window_secs).then_some(load.concurrency),
+        Meter::Probe { .. } | Meter::Waiting => None,
+    };
+    value.map_or(Reading::Failed(Failure::Empty), Reading::Value)
+}
