@@ -35,6 +35,7 @@ def check_settings(app_configs: Any | None = None, **kwargs: Any) -> list[CheckM
         return [*found, _error(error)]
     if not any(name.startswith(conf.PREFIX) for name in given):
         return found
+    found.extend(_mail(given))
     try:
         text = conf.document()
     except SettingError as error:
@@ -48,6 +49,19 @@ def _error(error: SettingError) -> CheckMessage:
     return Error(
         f"{error.setting} {error.message}", hint=f"{error.hint[:1].upper()}{error.hint[1:]}.", id="autoscalebot.E002"
     )
+
+
+def _mail(given: dict[str, Any]) -> Iterator[CheckMessage]:
+    """Say that mail has no reader; the program leaves mail to Django and does not look."""
+    name = f"{conf.PREFIX}NOTIFICATION_BACKENDS"
+    backends = given.get(name)
+    mails = isinstance(backends, list) and any(str(backend).endswith(".DjangoEmailBackend") for backend in backends)
+    if mails and not settings.ADMINS:
+        yield Warning(
+            f"{name} has DjangoEmailBackend, and ADMINS is empty",
+            hint="Add the addresses to mail to to ADMINS, or take the backend out.",
+            id="autoscalebot.W004",
+        )
 
 
 def _parts() -> Iterator[CheckMessage]:

@@ -24,7 +24,12 @@ def values(name: str) -> dict[str, Any]:
     """Return the settings of a module or file: its names in capitals that JSON can say."""
     sys.path.insert(0, os.getcwd())
     sys.path.extend(path for path in os.environ.get("AUTOSCALEBOT_PYTHON_PATH", "").split(os.pathsep) if path)
-    found = runpy.run_path(name) if name.endswith(".py") else vars(import_module(name))
+    try:
+        found = runpy.run_path(name) if name.endswith(".py") else vars(import_module(name))
+    except ModuleNotFoundError as error:
+        if not (error.name and f"{name}.".startswith(f"{error.name}.")):
+            raise
+        sys.exit(f"error: there is no module {name} on the Python path")
     names = [name for name in found if name.isupper()]
     if any(name.startswith(PREFIX) for name in names):
         names = [name for name in names if name.startswith((PREFIX, "EMAIL_")) or name in DJANGO]
