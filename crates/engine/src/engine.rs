@@ -58,6 +58,11 @@ impl Engine {
         memory: Memory,
         desk: Desk,
     ) -> Self {
+        // What held before a restart still holds: the channels remind of it, and do not tell it as new.
+        for process in apps.iter().flat_map(|app| &app.processes).filter(|process| !process.state.conditions.is_empty())
+        {
+            desk.resume(&process.spec.app, &process.spec.process, &process.state.conditions);
+        }
         let (stop, stopping) = watch::channel(false);
         let events = broadcast::channel(EVENTS).0;
         let shared = Arc::new(Shared { clock, mode, memory, desk, events, stop: stopping });

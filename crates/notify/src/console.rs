@@ -1,4 +1,4 @@
-//! `console`: one line on standard output for each event, with its time.
+//! `console`: one line on standard output (or standard error) for each event, with its time.
 //!
 //! Standard output may be a pipe that nobody reads, and a write to it then waits for ever. So the writing is done by a
 //! thread of its own: what waits there is one channel, not a worker of the runtime and not the end of the program.
@@ -10,7 +10,7 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
 use async_trait::async_trait;
 use autoscalebot_core::Event;
-use autoscalebot_core::fields::{Description, FieldError, NotifyKind};
+use autoscalebot_core::fields::{Description, Field, FieldError, FieldType, NotifyKind};
 use tokio::sync::oneshot;
 
 use crate::{Notify, NotifyEntry, NotifyError, one_line};
@@ -21,16 +21,29 @@ pub const ENTRY: NotifyEntry = NotifyEntry {
         description: Description {
             name: "console",
             doc: "One line on standard output for each event.",
-            fields: &[],
+            fields: &[Field::defaulting(
+                TO,
+                FieldType::OneOf(&["stdout", STDERR]),
+                "\"stdout\"",
+                "Where the lines go; with `run --json` always to standard error, as standard output is for the records.",
+            )],
             shorthand: &[],
         },
         check: |_| Ok(()),
     },
-    build: |_| {
-        let console = Console::new(io::stdout()).map_err(|error| FieldError::new("type", error.to_string()))?;
-        Ok(Arc::new(console))
+    build: |values| {
+        let console = match values.text(TO) {
+            Some(STDERR) => Console::new(io::stderr()),
+            _ => Console::new(io::stdout()),
+        };
+        Ok(Arc::new(console.map_err(|error| FieldError::new("type", error.to_string()))?))
     },
 };
+
+/// The field that says where the lines go.
+pub const TO: &str = "to";
+/// Its value for standard error.
+pub const STDERR: &str = "stderr";
 
 /// Lines that wait for the thread; more than that, and nobody reads them.
 const WAITING_LINES: usize = 16;

@@ -128,13 +128,17 @@ pub struct PlatformContext {
     pub keeper: Option<Vec<std::ffi::OsString>>,
 }
 
+/// Makes a platform from settings that were checked against its fields; `name` is its name in the settings, for messages.
+pub type BuildPlatform =
+    fn(name: &str, values: &Values, context: &PlatformContext) -> Result<Arc<dyn Platform>, FieldError>;
+
 /// A kind of platform.
 #[derive(Debug, Clone, Copy)]
 pub struct PlatformEntry {
     /// What the settings need to know of it.
     pub kind: PlatformKind,
-    /// Makes one from settings that were checked against its fields; `name` is its name in the settings, for messages.
-    pub build: fn(name: &str, values: &Values, context: &PlatformContext) -> Result<Arc<dyn Platform>, FieldError>,
+    /// Makes one.
+    pub build: BuildPlatform,
 }
 
 /// Every kind of platform, by name.

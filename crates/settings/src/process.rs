@@ -236,9 +236,11 @@ fn measurements(
     path: &str,
 ) -> (Vec<MeasurementSpec>, Vec<Measurement>) {
     let path = join(path, "measure");
-    let nothing = "measures nothing: write [[measure]] under the process, with a type";
+    // By the clock alone is a way to scale; more often it is a section that was forgotten.
+    let nothing =
+        "nothing is measured: only the bounds are kept. To measure, write [[measure]] under the process, with a type";
     let Some(list) = table.get("measure") else {
-        reader.problem(&node.at, &path, nothing);
+        reader.warning(&node.at, &path, nothing);
         return Default::default();
     };
     let Item::List(items) = &list.item else {
@@ -247,7 +249,7 @@ fn measurements(
         return Default::default();
     };
     if items.is_empty() {
-        reader.problem(&list.at, &path, nothing);
+        reader.warning(&list.at, &path, nothing);
     }
     let several = items.len() > 1;
     let mut taken = BTreeSet::new();
@@ -289,7 +291,12 @@ fn measurement(
     let every = match common.duration("every") {
         Some(every) => every,
         None => {
-            let default = toml_tree::parse_value(kind.default_every)?;
+            // A kind whose own default can't be read must not make its measurement vanish in silence.
+            let Some(default) = toml_tree::parse_value(kind.default_every) else {
+                let message = format!("has no default that can be read ({}): write it", kind.default_every);
+                reader.problem(&node.at, &join(path, "every"), message);
+                return None;
+            };
             reader.duration(&default, &join(path, "every"), (0.1, DAY))?
         }
     };

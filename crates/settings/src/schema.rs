@@ -25,12 +25,12 @@ pub fn schema(kinds: Kinds<'_>) -> Json {
     }
     let rapid = object(properties(RAPID), required(RAPID));
     process.insert("scaling_too_rapid".into(), rapid);
-    process.insert("measure".into(), json!({ "type": "array", "minItems": 1, "items": { "oneOf": measure } }));
+    process.insert("measure".into(), json!({ "type": "array", "items": { "oneOf": measure } }));
     for gate in GATES.iter().filter(|gate| !gate.description.fields.is_empty()) {
         process.insert(gate.description.name.into(), gate_schema(&gate.description));
     }
     let mut app = properties(APP);
-    app.insert("processes".into(), named(object(process, vec!["measure"])));
+    app.insert("processes".into(), named(object(process, vec![])));
     let mut root = properties(ROOT);
     root.insert("platforms".into(), named(json!({ "oneOf": platform })));
     root.insert("apps".into(), named(object(app, vec!["processes"])));

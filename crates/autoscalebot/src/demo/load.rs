@@ -67,11 +67,6 @@ impl Plan {
         self.phases.iter().max_by(|one, other| one.rate.total_cmp(&other.rate))
     }
 
-    /// The spell at this time.
-    pub(crate) fn at(&self, time: Duration) -> Option<&Phase> {
-        self.phases.iter().find(|phase| (phase.from..phase.to).contains(&time))
-    }
-
     /// When to send, from the start of the load: evenly in each spell.
     fn instants(&self) -> Vec<Duration> {
         let of_phase = |phase: &Phase| {
@@ -188,13 +183,8 @@ impl LoadReport {
     }
 }
 
-/// Sends a planned load and waits for its end.
-pub(crate) async fn run_load(target: SocketAddr, plan: &Plan) -> LoadReport {
-    Load::default().run(target, plan).await
-}
-
 /// One request on a connection of its own; the status of a whole answer.
-async fn visit(target: SocketAddr) -> Option<u16> {
+pub(crate) async fn visit(target: SocketAddr) -> Option<u16> {
     let stream = TcpStream::connect(target).await.ok()?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
     let request = Request::get("/").header(header::HOST, target.to_string()).body(String::new()).ok()?;
@@ -227,8 +217,6 @@ mod tests {
         assert_eq!(instants.len(), 80 + 1620 + 190);
         assert!(instants.is_sorted());
         assert_eq!(plan.surge().map(|phase| phase.name), Some("surge"));
-        assert_eq!(plan.at(Duration::from_secs(30)).map(|phase| phase.name), Some("calm again"));
-        assert_eq!(plan.at(Duration::from_secs(46)), None);
         assert!(Plan::calm_surge_calm(Duration::ZERO).instants().is_empty());
     }
 

@@ -34,7 +34,7 @@ pub const ENTRY: MeasureEntry = MeasureEntry {
         },
         unit: Unit::Milliseconds,
         failures_mean_overload: true,
-        default_every: "30s",
+        default_every: "\"30s\"",
         check: |values, every| settings(values, every).map(|_| ()),
     },
     build,

@@ -1,0 +1,120 @@
+//! `check`: every problem of the settings; with `--online`, every credential, URL and source, changing nothing.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use autoscalebot_core::Reading;
+use autoscalebot_platform::logs::LogSink;
+use autoscalebot_settings::{Loaded, Settings};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::cli::CheckArgs;
+use crate::commands::measure;
+use crate::fault::Fault;
+use crate::wiring;
+
+/// The longest that one try may take.
+const TRY: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Serialize)]
+struct Finding<'a> {
+    what: &'a str,
+    ok: bool,
+    message: &'a str,
+    took_ms: f64,
+}
+
+/// Runs the command on settings that were read without a problem.
+pub(crate) async fn check(loaded: &Loaded, args: &CheckArgs) -> Result<(), Fault> {
+    let settings = &loaded.settings;
+    // Building everything finds what the fields alone do not show.
+    let platforms = wiring::platforms(settings, &LogSink::default())?;
+    let channels = wiring::channels(settings)?;
+    let sources = measure::sources(settings)?;
+    if !args.json {
+        let processes: usize = settings.apps.iter().map(|app| app.processes.len()).sum();
+        println!("the settings are good: {}, {}", count(settings.apps.len(), "app"), count(processes, "process"));
+    }
+    if !args.online {
+        return Ok(());
+    }
+    let mut report = Report { json: args.json, bad: 0 };
+    for app in &settings.apps {
+        let Some(platform) = platforms.get(&app.platform) else { continue };
+        let what = format!("platforms.{} for {}", app.platform, app.key);
+        let probe = async { platform.probe(&app.name, Timestamp::now()).await.map_err(|error| error.to_string()) };
+        report.try_one(&what, probe).await?;
+    }
+    for named in &sources {
+        let what = format!("{}/{} {}", named.app, named.process, named.name);
+        let probe = async {
+            match named.source.measure.read().await {
+                Reading::Value(value) => Ok(format!("{value:.1} {}", named.unit)),
+                Reading::Failed(failure) => Err(failure.to_string()),
+            }
+        };
+        report.try_one(&what, probe).await?;
+    }
+    for channel in &channels {
+        let probe = async { channel.notify.probe().await.map_err(|error| error.to_string()) };
+        report.try_one(&format!("notify {}", channel.name), probe).await?;
+    }
+    try_store(settings, &mut report).await?;
+    match report.bad {
+        0 => Ok(()),
+        bad => Err(Fault::failed(format!("{} failed", count(bad, "try")))),
+    }
+}
+
+async fn try_store(settings: &Settings, report: &mut Report) -> Result<(), Fault> {
+    let Some(path) = &settings.store.path else { return Ok(()) };
+    // Opening would make the file; whether it could be made is all that is asked.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or_else(|| std::path::Path::new("."));
+    let result = match std::fs::metadata(folder) {
+        Ok(meta) if !meta.is_dir() => Err(format!("{} is no folder", folder.display())),
+        Ok(meta) if meta.permissions().readonly() => Err(format!("{} cannot be written", folder.display())),
+        Ok(_) => Ok(format!("{}", path.display())),
+        Err(error) => Err(format!("{}: {error}", folder.display())),
+    };
+    report.try_one("store", std::future::ready(result)).await
+}
+
+struct Report {
+    json: bool,
+    bad: usize,
+}
+
+impl Report {
+    async fn try_one(&mut self, what: &str, probe: impl Future<Output = Result<String, String>>) -> Result<(), Fault> {
+        let began = Instant::now();
+        let result = tokio::time::timeout(TRY, probe).await.unwrap_or_else(|_| Err("no answer within 30 s".into()));
+        let took_ms = began.elapsed().as_secs_f64() * 1000.0;
+        let (ok, message) = match &result {
+            Ok(message) => (true, message),
+            Err(message) => (false, message),
+        };
+        if !ok {
+            self.bad += 1;
+        }
+        let mut out = std::io::stdout().lock();
+        if self.json {
+            serde_json::to_writer(&mut out, &Finding { what, ok, message, took_ms }).map_err(std::io::Error::from)?;
+            writeln!(out)?;
+        } else {
+            let word = if ok { "ok" } else { "FAILED" };
+            writeln!(out, "{word:6} {what}: {message} ({took_ms:.0} ms)")?;
+        }
+        Ok(())
+    }
+}
+
+fn count(number: usize, one: &str) -> String {
+    match (number, one) {
+        (1, _) => format!("1 {one}"),
+        (_, "process") => format!("{number} processes"),
+        (_, "try") => format!("{number} tries"),
+        _ => format!("{number} {one}s"),
+    }
+}

@@ -1,0 +1,10 @@
+//! The commands, a file each.
+
+pub(crate) mod check;
+pub(crate) mod demo;
+pub(crate) mod measure;
+pub(crate) mod pause;
+pub(crate) mod plan;
+pub(crate) mod replay;
+pub(crate) mod run;
+pub(crate) mod write;

@@ -1,0 +1,303 @@
+//! `replay`: recorded ticks in, decision records out. The same [`decide`] and [`settle`] as the daemon's.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use autoscalebot_core::{
+    Action, CallOutcome, Failure, Observation, Pause, Reading, Record, Sample, Spec, State, decide, settle,
+};
+use autoscalebot_settings::{Loaded, Settings, Source};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::cli::ReplayArgs;
+use crate::fault::Fault;
+
+/// A tick line; a decision record reads as one, too. Keys that are not listed are left alone.
+#[derive(Debug, Deserialize)]
+struct TickLine {
+    at: Timestamp,
+    #[serde(default)]
+    app: Option<String>,
+    #[serde(default)]
+    process: Option<String>,
+    #[serde(default)]
+    dynos: Option<DynosField>,
+    #[serde(default)]
+    dynos_error: Option<String>,
+    #[serde(default)]
+    measurements: Vec<MeasurementField>,
+    #[serde(default)]
+    scale_call: Option<ScaleCall>,
+    #[serde(default)]
+    pause: Option<Pause>,
+    #[serde(default)]
+    call: Option<String>,
+    #[serde(default)]
+    then: Option<Then>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum DynosField {
+    Now(u32),
+    Record { before: Option<u32> },
+}
+
+#[derive(Debug, Deserialize)]
+struct MeasurementField {
+    name: String,
+    #[serde(default)]
+    value: Option<Value>,
+    #[serde(default)]
+    error: Option<String>,
+    #[serde(default)]
+    sampled_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ScaleCall {
+    Ok,
+    Fails,
+}
+
+/// What a tick should come to; what is left out is not compared.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Then {
+    verdict: Option<String>,
+    dynos: Option<u32>,
+    call: Option<String>,
+    desired: Option<u32>,
+    conditions: Option<Vec<String>>,
+}
+
+/// One process being replayed.
+struct Process {
+    spec: Arc<Spec>,
+    state: State,
+    dynos: Option<u32>,
+    last: Option<Timestamp>,
+}
+
+/// Runs the command.
+pub(crate) fn replay(loaded: &Loaded, args: &ReplayArgs, out: &mut dyn Write) -> Result<(), Fault> {
+    let settings = &loaded.settings;
+    // 2.1's flags switch conditions off that hold all the same: its runs list only those that were asked for.
+    let all_conditions = matches!(loaded.source, Source::Toml(_));
+    let mut processes = processes(settings, args)?;
+    let from: Box<dyn BufRead> = if args.trace.as_os_str() == "-" {
+        Box::new(std::io::stdin().lock())
+    } else {
+        let file = std::fs::File::open(&args.trace)
+            .map_err(|error| Fault::usage(format!("{}: {error}", args.trace.display())))?;
+        Box::new(BufReader::new(file))
+    };
+    let mut records = 0_usize;
+    for (number, line) in from.lines().enumerate() {
+        let place = Place { file: &args.trace, line: number + 1 };
+        let line = line.map_err(|error| place.fault(error))?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let tick: TickLine = serde_json::from_str(&line).map_err(|error| place.fault(without_line(&error)))?;
+        let Some(process) = pick(&mut processes, &tick, args, place)? else { continue };
+        let record = process.tick(&tick, place)?;
+        serde_json::to_writer(&mut *out, &record).map_err(std::io::Error::from)?;
+        writeln!(out)?;
+        records += 1;
+        if args.assert
+            && let Some(then) = &tick.then
+            && let Some(difference) = difference(then, &record, all_conditions)
+        {
+            out.flush()?;
+            return Err(Fault::failed(format!(
+                "{place} ({}): {difference}; the reason: {}",
+                tick.at,
+                record.sentence()
+            )));
+        }
+    }
+    out.flush()?;
+    if records == 0 {
+        return Err(Fault::usage(format!("{}: there is no tick to replay", args.trace.display())));
+    }
+    Ok(())
+}
+
+fn processes(settings: &Settings, args: &ReplayArgs) -> Result<BTreeMap<(String, String), Process>, Fault> {
+    let mut all = BTreeMap::new();
+    for app in &settings.apps {
+        for process in &app.processes {
+            let spec = Arc::clone(&process.spec);
+            if args.process.as_deref().is_some_and(|wanted| wanted != &*spec.process) {
+                continue;
+            }
+            let key = (app.key.to_string(), spec.process.to_string());
+            all.insert(key, Process { spec, state: State::default(), dynos: args.dynos, last: None });
+        }
+    }
+    match (all.is_empty(), &args.process) {
+        (true, Some(wanted)) => Err(Fault::usage(format!("--process {wanted}: the settings have no such process"))),
+        _ => Ok(all),
+    }
+}
+
+/// The process that a tick line is about; `None`: one that --process leaves out.
+fn pick<'a>(
+    processes: &'a mut BTreeMap<(String, String), Process>,
+    tick: &TickLine,
+    args: &ReplayArgs,
+    place: Place<'_>,
+) -> Result<Option<&'a mut Process>, Fault> {
+    if let (Some(named), Some(wanted)) = (&tick.process, &args.process)
+        && named != wanted
+    {
+        return Ok(None);
+    }
+    let names: Vec<String> = processes.keys().map(|(app, process)| format!("{app}/{process}")).collect();
+    let mut fitting: Vec<_> = processes
+        .iter_mut()
+        .filter(|((app, process), _)| {
+            tick.app.as_ref().is_none_or(|named| named == app)
+                && tick.process.as_ref().is_none_or(|named| named == process)
+        })
+        .map(|(_, process)| process)
+        .collect();
+    match (fitting.pop(), fitting.is_empty()) {
+        (Some(process), true) => Ok(Some(process)),
+        (Some(_), false) => Err(place.fault(format!("name the \"process\": the settings have {}", names.join(", ")))),
+        (None, _) => Err(place.fault(format!("no such process; the settings have {}", names.join(", ")))),
+    }
+}
+
+impl Process {
+    fn tick(&mut self, tick: &TickLine, place: Place<'_>) -> Result<Record, Fault> {
+        if self.last.is_some_and(|last| tick.at < last) {
+            return Err(place.fault("\"at\" is before the tick before it: sort the lines by time"));
+        }
+        self.last = Some(tick.at);
+        let seen = Observation {
+            at: tick.at,
+            dynos: self.quantity(tick, place)?,
+            samples: self.samples(tick, place)?,
+            pause: tick.pause.clone(),
+        };
+        let record = decide(&self.spec, &self.state, &seen);
+        let fails = tick.scale_call == Some(ScaleCall::Fails) || tick.call.as_deref() == Some("failed");
+        let outcome = record.without_call().unwrap_or_else(|| match record.action {
+            Action::Set(quantity) if !fails => CallOutcome::Ok { quantity, limit: None },
+            _ => CallOutcome::Failed { error: "as recorded".into(), limit: None },
+        });
+        let record = record.conclude(&self.spec, &self.state, &outcome);
+        self.state = settle(&self.spec, std::mem::take(&mut self.state), &record, &outcome);
+        self.dynos = record.after.or(self.dynos);
+        Ok(record)
+    }
+
+    fn quantity(&self, tick: &TickLine, place: Place<'_>) -> Result<Result<u32, Failure>, Fault> {
+        if let Some(error) = &tick.dynos_error {
+            return Ok(Err(Failure::Other(error.as_str().into())));
+        }
+        let said = match tick.dynos {
+            Some(DynosField::Now(now) | DynosField::Record { before: Some(now) }) => Some(now),
+            Some(DynosField::Record { before: None }) => return Ok(Err(Failure::Missing)),
+            None => None,
+        };
+        match said.or(self.dynos) {
+            Some(dynos) => Ok(Ok(dynos)),
+            None => {
+                Err(place
+                    .fault("nothing says how many dynos run before the first tick: add \"dynos\", or give --dynos N"))
+            }
+        }
+    }
+
+    fn samples(&self, tick: &TickLine, place: Place<'_>) -> Result<smallvec::SmallVec<[Option<Sample>; 2]>, Fault> {
+        let known = || self.spec.measurements.iter().map(|m| &*m.name).collect::<Vec<_>>().join(", ");
+        for measured in &tick.measurements {
+            if !self.spec.measurements.iter().any(|m| *m.name == *measured.name) {
+                return Err(place.fault(format!(
+                    "the settings have no measurement {:?}; they have: {}",
+                    measured.name,
+                    known()
+                )));
+            }
+        }
+        let sample = |name: &str| {
+            let measured = tick.measurements.iter().find(|measured| measured.name == name)?;
+            Some(Sample::new(measured.sampled_at.unwrap_or(tick.at), reading(measured)))
+        };
+        Ok(self.spec.measurements.iter().map(|measurement| sample(&measurement.name)).collect())
+    }
+}
+
+/// What a tick line's measurement says: a number, a number as text, or why there is none.
+fn reading(measured: &MeasurementField) -> Reading {
+    match (&measured.value, &measured.error) {
+        (None | Some(Value::Null), Some(error)) => match error.parse() {
+            Ok(failure) => Reading::Failed(failure),
+        },
+        (None | Some(Value::Null), None) => Reading::Failed(Failure::Missing),
+        (Some(value), _) => {
+            let number = value.as_f64().or_else(|| value.as_str().and_then(|text| text.trim().parse().ok()));
+            number.map_or_else(|| Reading::Failed(Failure::Invalid(value.to_string().into())), Reading::number)
+        }
+    }
+}
+
+fn difference(then: &Then, record: &Record, all_conditions: bool) -> Option<String> {
+    let call = serde_json::to_value(record.call).ok()?;
+    let got = [
+        ("verdict", then.verdict.as_deref(), record.verdict.as_str()),
+        ("call", then.call.as_deref(), call.as_str().unwrap_or_default()),
+    ];
+    for (name, wanted, got) in got {
+        if let Some(wanted) = wanted.filter(|wanted| *wanted != got) {
+            return Some(format!("{name} is {got}, not {wanted}"));
+        }
+    }
+    let show = |dynos: Option<u32>| dynos.map_or_else(|| "unknown".to_owned(), |dynos| dynos.to_string());
+    for (name, wanted, got) in [("dynos", then.dynos, record.after), ("desired", then.desired, record.desired)] {
+        if wanted.is_some() && wanted != got {
+            return Some(format!("{name} is {}, not {}", show(got), show(wanted)));
+        }
+    }
+    let wanted = then.conditions.as_ref()?;
+    let got: Vec<_> = record.conditions.iter().map(|condition| condition.as_str()).collect();
+    let missing = wanted.iter().any(|condition| !got.contains(&condition.as_str()));
+    let unasked = all_conditions && got.iter().any(|condition| !wanted.iter().any(|wanted| wanted == condition));
+    (missing || unasked).then(|| format!("conditions are {got:?}, not {wanted:?}"))
+}
+
+/// A line of the trace, for messages.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    file: &'a Path,
+    line: usize,
+}
+
+impl Place<'_> {
+    fn fault(self, message: impl std::fmt::Display) -> Fault {
+        Fault::usage(format!("{self}: {message}"))
+    }
+}
+
+impl std::fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.file.display(), self.line)
+    }
+}
+
+/// A JSON error's message; each line is a document of its own, so its "at line 1" would mislead.
+fn without_line(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" at line ") {
+        Some((message, _)) => format!("{message} (column {})", error.column()),
+        None => text,
+    }
+}

@@ -1,0 +1,161 @@
+//! From settings to running parts: looks each kind up in its room's list and builds it.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::sync::Arc;
+use std::time::Duration;
+
+use autoscalebot_core::State;
+use autoscalebot_core::fields::{FieldError, MeasurementKind, NotifyKind, PlatformKind, Value};
+use autoscalebot_engine::{AppPlan, Memory, ProcessPlan, Source};
+use autoscalebot_measure::MEASUREMENTS;
+use autoscalebot_notify::CHANNELS;
+use autoscalebot_notify::deliver::{Channel, Desk};
+use autoscalebot_platform::logs::LogSink;
+use autoscalebot_platform::{PLATFORMS, Platform, PlatformContext};
+use autoscalebot_settings::{App, Kinds, Measurement, Process, Settings};
+use autoscalebot_store::{ProcessKey, Store};
+
+use crate::fault::Fault;
+
+/// The kinds of every room, for the settings to check against.
+pub(crate) struct AllKinds {
+    measurements: Vec<MeasurementKind>,
+    platforms: Vec<PlatformKind>,
+    notifications: Vec<NotifyKind>,
+}
+
+impl AllKinds {
+    pub(crate) fn new() -> Self {
+        Self {
+            measurements: MEASUREMENTS.iter().map(|entry| entry.kind).collect(),
+            platforms: PLATFORMS.iter().map(|entry| entry.kind).collect(),
+            notifications: CHANNELS.iter().map(|entry| entry.kind).collect(),
+        }
+    }
+
+    pub(crate) fn kinds(&self) -> Kinds<'_> {
+        Kinds { measurements: &self.measurements, platforms: &self.platforms, notifications: &self.notifications }
+    }
+}
+
+/// The platforms of the settings, by their names there.
+pub(crate) type Platforms = BTreeMap<String, Arc<dyn Platform>>;
+
+/// Builds the platforms.
+pub(crate) fn platforms(settings: &Settings, logs: &LogSink) -> Result<Platforms, Fault> {
+    let context = PlatformContext { logs: logs.clone(), keeper: keeper() };
+    let mut all = Platforms::new();
+    for (name, section) in &settings.platforms {
+        // A platform that no app uses is not started.
+        if !settings.apps.iter().any(|app| app.platform == *name) {
+            continue;
+        }
+        let entry = PLATFORMS.iter().find(|entry| entry.kind.description.name == section.kind);
+        let entry = entry.ok_or_else(|| unknown("platform", section.kind))?;
+        let built = (entry.build)(name, &section.values, &context);
+        all.insert(name.clone(), built.map_err(|error| setting(&format!("platforms.{name}"), &error))?);
+    }
+    Ok(all)
+}
+
+/// This program as the process that ends the children of a supervisor that is gone.
+fn keeper() -> Option<Vec<OsString>> {
+    let program = std::env::current_exe().ok()?;
+    Some(vec![program.into_os_string(), "keeper".into()])
+}
+
+/// Builds one source.
+pub(crate) fn source(app: &App, process: &Process, index: usize, measurement: &Measurement) -> Result<Source, Fault> {
+    let entry = MEASUREMENTS.iter().find(|entry| entry.kind.description.name == measurement.section.kind);
+    let entry = entry.ok_or_else(|| unknown("measurement", measurement.section.kind))?;
+    let every = Duration::try_from(measurement.every).map_err(Fault::failed)?;
+    let place = format!("apps.{}.processes.{}.measure[{index}]", app.key, process.spec.process);
+    let measure = (entry.build)(&measurement.section.values, every).map_err(|error| setting(&place, &error))?;
+    Ok(Source { measure, every })
+}
+
+/// Builds the apps, each process going on from what the store knows of it.
+pub(crate) fn apps(settings: &Settings, platforms: &Platforms, store: &Store) -> Result<Vec<AppPlan>, Fault> {
+    let mut plans = Vec::new();
+    for app in &settings.apps {
+        let platform = platforms.get(&app.platform).ok_or_else(|| unknown("platform", &app.platform))?;
+        let mut processes = Vec::new();
+        for process in &app.processes {
+            let sources = process.measure.iter().enumerate();
+            let sources = sources.map(|(index, m)| source(app, process, index, m)).collect::<Result<_, _>>()?;
+            let mut state = restored(store, &ProcessKey::new(&*app.key, &*process.spec.process));
+            state.keep_only(&process.spec);
+            processes.push(ProcessPlan { spec: Arc::clone(&process.spec), sources, state });
+        }
+        plans.push(AppPlan {
+            key: Arc::clone(&app.key),
+            name: app.name.clone(),
+            platform: Arc::clone(platform),
+            processes,
+        });
+    }
+    Ok(plans)
+}
+
+/// The state that a process goes on from. A store that cannot be read is logged, and scaling goes on without it.
+fn restored(store: &Store, key: &ProcessKey) -> State {
+    match store.state(key) {
+        Ok(state) => state.unwrap_or_default().after_restart(),
+        Err(error) => {
+            tracing::warn!(%error, app = key.app, process = key.process, "the stored state cannot be read: it begins anew");
+            State::default()
+        }
+    }
+}
+
+/// Opens the store. One that cannot be opened is logged, and scaling goes on, remembering nothing.
+pub(crate) fn store(settings: &Settings) -> Result<Store, Fault> {
+    let Some(path) = &settings.store.path else { return Store::in_memory().map_err(Fault::failed) };
+    Store::open(path).or_else(|error| {
+        tracing::warn!(%error, path = %path.display(), "the store cannot be opened: cooldowns and pauses will not survive a restart");
+        Store::in_memory().map_err(Fault::failed)
+    })
+}
+
+/// The store's thread.
+pub(crate) fn memory(store: Store) -> Memory {
+    Memory::start(store)
+}
+
+/// Keeps the console's notifications off standard output, which is for results that a program reads.
+pub(crate) fn console_to_stderr(settings: &mut Settings) {
+    let console = autoscalebot_notify::console::ENTRY.kind.description.name;
+    for notification in settings.notify.iter_mut().filter(|notification| notification.section.kind == console) {
+        let stderr = Value::Text(autoscalebot_notify::console::STDERR.into());
+        notification.section.values.set(autoscalebot_notify::console::TO, stderr);
+    }
+}
+
+/// Builds the channels, by kind and number.
+pub(crate) fn channels(settings: &Settings) -> Result<Vec<Channel>, Fault> {
+    let mut all = Vec::new();
+    for (index, notification) in settings.notify.iter().enumerate() {
+        let kind = notification.section.kind;
+        let entry = CHANNELS.iter().find(|entry| entry.kind.description.name == kind);
+        let entry = entry.ok_or_else(|| unknown("notification", kind))?;
+        let notify = (entry.build)(&notification.section.values);
+        let notify = notify.map_err(|error| setting(&format!("notify[{index}]"), &error))?;
+        let name = format!("{kind}[{index}]");
+        all.push(Channel { name, notify, on: notification.on.clone(), remind: notification.remind });
+    }
+    Ok(all)
+}
+
+/// Opens the channels; needs a runtime.
+pub(crate) fn desk(settings: &Settings) -> Result<Desk, Fault> {
+    Ok(Desk::open(channels(settings)?))
+}
+
+fn unknown(what: &str, name: &str) -> Fault {
+    Fault::failed(format!("there is no {what} {name:?} in this program"))
+}
+
+fn setting(place: &str, error: &FieldError) -> Fault {
+    Fault::usage(format!("{place}.{error}"))
+}

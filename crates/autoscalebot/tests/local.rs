@@ -1,0 +1,151 @@
+//! `run` with a Procfile on this machine: real processes behind the real proxy, and none left behind.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot build its input fails")]
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+use std::time::Duration;
+
+use common::{Folder, Running, wait_for};
+
+mod common;
+
+/// A free port of this machine; another program may take it in between, which would fail the test loudly.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// An app of three processes, two of them in a pipeline of the shell.
+fn folder(port: u16) -> Folder {
+    let folder = Folder::with(&format!(
+        r#"
+[platforms.here]
+type = "local"
+procfile = "Procfile"
+listen = "127.0.0.1:{port}"
+
+[apps.shop.processes.web]
+min_dynos = 2
+max_dynos = 4
+
+[[apps.shop.processes.web.measure]]
+type = "heartbeat"
+url = "http://127.0.0.1:{port}/"
+every = "200ms"
+timeout = "200ms"
+decide = {{ type = "consecutive", low = "1ms", high = "5s", fails = 100 }}
+"#
+    ));
+    let program = env!("CARGO_BIN_EXE_autoscalebot");
+    folder.write("Procfile", &format!("web: {program} sample-app\nworker: sleep 1000 | sleep 1000\n"));
+    folder
+}
+
+/// The processes whose working folder is this one, by their ids, without those that are gone but not reaped.
+fn processes_in(folder: &Folder) -> Vec<u32> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        if std::fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd == folder.path().canonicalize().unwrap()) {
+            found.push(id);
+        }
+    }
+    found
+}
+
+fn get(port: u16, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}
+
+fn started(folder: &Folder, port: u16) -> Running {
+    let running = folder.start(&["run"]);
+    wait_for("the app answers", || get(port, "/").is_some_and(|answer| answer.starts_with("HTTP/1.1 200")));
+    wait_for("two dynos by the minimum", || folder.read("err").matches("heroku[web.2]: State changed").count() > 0);
+    running
+}
+
+#[test]
+fn serves_scales_and_leaves_nothing_behind() {
+    for signal in ["TERM", "INT", "KILL"] {
+        let port = free_port();
+        let folder = folder(port);
+        let running = started(&folder, port);
+        assert!(processes_in(&folder).len() >= 6, "the program, its keeper, two web dynos, a pipeline of two");
+        let began = std::time::Instant::now();
+        let (code, took) = running.end(signal);
+        if signal != "KILL" {
+            assert_eq!(code, Some(0));
+            assert!(took < Duration::from_secs(2), "{signal}: {took:?}");
+            assert!(processes_in(&folder).is_empty(), "{signal}: {:?}", processes_in(&folder));
+        }
+        // After kill -9, the keeper ends what is left.
+        wait_for("no process is left", || processes_in(&folder).is_empty());
+        assert!(began.elapsed() < Duration::from_secs(6), "{signal}: {:?}", began.elapsed());
+        let log = folder.read("err");
+        let router = log.lines().find(|line| line.contains("heroku[router]: ")).unwrap();
+        for field in
+            ["at=info", "method=GET", "path=\"/\"", "dyno=web.", "status=200", "protocol=http", "connect=", "service="]
+        {
+            assert!(router.contains(field), "{router}");
+        }
+    }
+}
+
+#[test]
+fn a_bad_procfile_is_named_and_nothing_starts() {
+    let folder = folder(free_port());
+    folder.write("Procfile", "web: true\nthis is no process\n");
+    let ran = folder.run(&["run"]);
+    assert!(matches!(ran.code, Some(1 | 2)), "{ran:?}");
+    assert!(ran.err.contains("Procfile") && ran.err.contains('2'), "{}", ran.err);
+    assert!(processes_in(&folder).is_empty());
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = folder(taken.local_addr().unwrap().port());
+    let ran = folder.run(&["run"]);
+    assert!(matches!(ran.code, Some(1 | 2)), "{ran:?}");
+    assert!(ran.err.contains("listen"), "{}", ran.err);
+    assert!(processes_in(&folder).is_empty());
+}
+
+#[test]
+fn the_demo_does_its_job_and_ends_cleanly() {
+    let folder = Folder::new();
+    let ran = folder.run(&["demo", "--for", "45s", "--json", "--no-open"]).expect(0);
+    let summary = &ran.json_lines()[0];
+    let number = |pointer: &str| summary.pointer(pointer).and_then(serde_json::Value::as_f64).unwrap_or(f64::NAN);
+    assert!(number("/dynos/peak") > number("/dynos/start"), "{summary}");
+    assert!(number("/dynos/end") < number("/dynos/peak"), "{summary}");
+    assert_eq!((number("/requests/failed"), number("/requests/sent") > 200.0), (0.0, true), "{summary}");
+    assert!(number("/p95_ms/surge_after_scale") < number("/p95_ms/surge_before_scale"), "{summary}");
+    assert!(summary["decisions"].as_array().unwrap().len() > 3);
+    let left =
+        Command::new("pgrep").args(["-f", &format!("^{} sample-app", env!("CARGO_BIN_EXE_autoscalebot"))]).output();
+    let mine: Vec<_> = String::from_utf8(left.unwrap().stdout).unwrap().lines().map(str::to_owned).collect();
+    // Other tests of this file run the sample app, too, in folders of their own.
+    for id in mine {
+        let cwd =
+            std::fs::read_link(format!("/proc/{id}/cwd")).map(|cwd| cwd.display().to_string()).unwrap_or_default();
+        assert!(!cwd.contains("autoscalebot-demo-"), "a dyno of the demo is left: {id} in {cwd}");
+    }
+}
+
+#[test]
+fn a_demo_that_is_interrupted_ends_within_two_seconds() {
+    let folder = Folder::new();
+    let running = folder.start(&["demo", "--no-open"]);
+    wait_for("it runs", || folder.read("err").contains("visitors/s"));
+    let (code, took) = running.end("INT");
+    assert_eq!(code, Some(0), "{}", folder.read("err"));
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(folder.read("out").contains("dynos"), "the summary comes all the same");
+}
