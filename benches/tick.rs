@@ -7,8 +7,8 @@ use autoscalebot_core::gate::cooldown::Cooldown;
 use autoscalebot_core::gate::pause::PauseGate;
 use autoscalebot_core::policy::consecutive::Consecutive;
 use autoscalebot_core::{
-    BoundTable, BoundTables, CallOutcome, MeasurementSpec, MinuteOfWeek, Observation, Reading, Record, Sample, Spec, State,
-    Unit, Zero, decide, settle,
+    BoundTable, BoundTables, CallOutcome, MeasurementSpec, MinuteOfWeek, Observation, Reading, Record, Sample, Spec,
+    State, Unit, Zero, decide, settle,
 };
 use divan::Bencher;
 use divan::counter::ItemsCount;
@@ -49,7 +49,8 @@ fn spec(min: BoundTable) -> Spec {
 
 fn by_time() -> BoundTable {
     let days = Weekday::Monday.cycle_forward().take(7);
-    let entries = days.flat_map(|day| [(0, 1), (8, 3), (18, 1)].map(|(hour, dynos)| (MinuteOfWeek::new(day, hour, 0), dynos)));
+    let entries =
+        days.flat_map(|day| [(0, 1), (8, 3), (18, 1)].map(|(hour, dynos)| (MinuteOfWeek::new(day, hour, 0), dynos)));
     let entries = entries.filter_map(|(minute, dynos)| Some((minute?, dynos))).collect();
     BoundTable::by_time(entries, true).unwrap_or(BoundTable::Fixed(1))
 }

@@ -38,7 +38,12 @@ impl Cell {
         if wait <= 0.0 {
             return self.slow;
         }
-        self.points.iter().filter(|(secs, _)| secs + wait > objective).map(|(_, share)| share).sum()
+        self.above(objective - wait)
+    }
+
+    /// The share of requests that take longer than `secs`, by the tabulated points.
+    pub(crate) fn above(&self, secs: f64) -> f64 {
+        self.points.iter().filter(|(at, _)| *at > secs).map(|(_, share)| share).sum()
     }
 
     /// The response time at a place between 0 and 1 of the distribution.

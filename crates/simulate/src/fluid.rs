@@ -34,6 +34,15 @@ struct Part {
     wait: f64,
 }
 
+impl Part {
+    /// Its response times, none longer than the time-out, each with its requests.
+    fn each(&self, timeout: f64, mut each: impl FnMut(f64, f64)) {
+        for (secs, share) in &self.cell.points {
+            each((secs + self.wait).min(timeout), share * self.requests);
+        }
+    }
+}
+
 /// The minute that the clock is in.
 #[derive(Debug, Default)]
 struct Current {
@@ -147,9 +156,8 @@ impl<'a> Fluid<'a> {
         let before = self.backlog;
         let mut after = before + came - done;
         if let Some(timeout) = self.app.timeout_secs {
-            // What would wait longer than the time-out gives up: the servers' work of that time, or, without servers, what
-            // came in it.
-            let most = timeout * if servers > 0 { capacity } else { lambda };
+            // What would have no answer in time gives up: the servers' work of that time, or, without servers, what came in it.
+            let most = if servers > 0 { self.longest_wait(timeout) * capacity } else { timeout * lambda };
             let gone = (after - most).max(0.0).min(after);
             after -= gone;
             self.current.sums.timed_out += gone;
@@ -164,13 +172,18 @@ impl<'a> Fluid<'a> {
         let lost = (before + came - done - after).max(0.0);
         self.backlog = after;
         let middle = 0.5 * (before + after);
-        let timeout = self.app.timeout_secs.unwrap_or(ENDLESS_SECS);
-        let wait = if servers > 0 { (middle / capacity).min(timeout) } else { self.wait_for_dynos(end).min(timeout) };
+        let longest = self.app.timeout_secs.map_or(f64::INFINITY, |timeout| self.longest_wait(timeout));
+        let wait = if servers > 0 { middle / capacity } else { self.wait_for_dynos(end) }.min(longest);
         let cell = self.cells.at(0.0, servers.max(1));
         self.note(end, came, done, done / self.app.mu() / secs, middle + done / self.app.mu() / secs);
         let served = (came - lost).max(0.0);
         self.part(served, cell, wait);
         self.current.sums.requests += came - served;
+    }
+
+    /// The wait of requests at the edge of their time-out: one service time less, as those that wait longer mostly give up.
+    fn longest_wait(&self, timeout: f64) -> f64 {
+        (timeout - self.app.service.mean_secs).max(0.0)
     }
 
     fn wait_for_dynos(&self, at: f64) -> f64 {
@@ -197,7 +210,12 @@ impl<'a> Fluid<'a> {
         }
         let sums = &mut self.current.sums;
         sums.requests += requests;
-        sums.slow += requests * cell.slow_after(wait, self.app.objective_secs);
+        let timed_out = match self.app.timeout_secs {
+            Some(timeout) if wait > 0.0 => cell.above(timeout - wait),
+            _ => 0.0,
+        };
+        sums.timed_out += requests * timed_out;
+        sums.slow += requests * cell.slow_after(wait, self.app.objective_secs).max(timed_out);
         self.current.wait_secs += requests * (cell.mean_wait + wait);
         match self.current.parts.last_mut() {
             Some(last) if Rc::ptr_eq(&last.cell, &cell) && last.wait == wait => last.requests += requests,
@@ -207,6 +225,7 @@ impl<'a> Fluid<'a> {
 
     fn close_minute(&mut self) {
         let index = self.closed.len();
+        let timeout = self.app.timeout_secs.unwrap_or(f64::INFINITY);
         let current = &mut self.current;
         let answered: f64 = current.parts.iter().map(|part| part.requests).sum();
         for part in &current.parts {
@@ -217,7 +236,7 @@ impl<'a> Fluid<'a> {
         }
         let p95 = match current.parts.as_slice() {
             [] => 0.0,
-            [only] => only.cell.p95 + only.wait,
+            [only] => (only.cell.p95 + only.wait).min(timeout),
             parts => {
                 self.mixed.clear();
                 for part in parts {

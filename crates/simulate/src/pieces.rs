@@ -21,14 +21,14 @@ pub(crate) fn each(begin: f64, end: f64, bucket: f64, mut each: impl FnMut(usize
 mod tests {
     #[test]
     fn nothing_is_lost() {
-        for (begin, end) in [(0.0, 60.0), (59.9, 60.1), (10.0, 10.0), (5.0, 250.0), (60.0, 120.0)] {
-            let mut sum = 0.0;
+        for (begin, end) in [(0.0_f64, 60.0), (59.9, 60.1), (10.0, 10.0), (5.0, 250.0), (60.0, 120.0)] {
+            let mut sum = 0.0_f64;
             let mut seen = Vec::new();
             super::each(begin, end, 60.0, |index, secs| {
                 sum += secs;
                 seen.push(index);
             });
-            assert!((sum - (end - begin) as f64).abs() < 1e-9);
+            assert!((sum - (end - begin)).abs() < 1e-9);
             assert!(seen.windows(2).all(|pair| pair[1] == pair[0] + 1));
         }
     }

@@ -20,6 +20,7 @@ pub(crate) enum Stream {
     Service = 2,
     Measurements = 3,
     Probes = 4,
+    Search = 5,
 }
 
 /// The dice of one stream of a seed.
