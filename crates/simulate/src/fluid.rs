@@ -229,10 +229,7 @@ impl<'a> Fluid<'a> {
         let current = &mut self.current;
         let answered: f64 = current.parts.iter().map(|part| part.requests).sum();
         for part in &current.parts {
-            part.cell
-                .points
-                .iter()
-                .for_each(|(secs, share)| self.responses.add(secs + part.wait, share * part.requests));
+            part.each(timeout, |secs, requests| self.responses.add(secs, requests));
         }
         let p95 = match current.parts.as_slice() {
             [] => 0.0,
@@ -240,10 +237,7 @@ impl<'a> Fluid<'a> {
             parts => {
                 self.mixed.clear();
                 for part in parts {
-                    part.cell
-                        .points
-                        .iter()
-                        .for_each(|(secs, share)| self.mixed.add(secs + part.wait, share * part.requests));
+                    part.each(timeout, |secs, requests| self.mixed.add(secs, requests));
                 }
                 self.mixed.quantile(0.95).unwrap_or(0.0)
             }

@@ -282,5 +282,5 @@ fn observe(
         Some(Sample::new(at, reading))
     });
     let samples = samples.collect();
-    (Observation { at, dynos: Ok(world.quantity()), samples, pause: None }, read_secs)
+    (Observation { at, dynos: Ok(world.quantity()), samples, pause: None, ..Observation::default() }, read_secs)
 }
