@@ -59,7 +59,7 @@ fn by_time() -> BoundTable {
 fn tick(spec: &Spec, state: &mut State, at: &mut Timestamp) -> Record {
     *at += SignedDuration::from_secs(30);
     let samples = [Some(Sample::new(*at, Reading::Value(500.0)))].into_iter().collect();
-    let seen = Observation { at: *at, dynos: Ok(4), samples, pause: None };
+    let seen = Observation { at: *at, dynos: Ok(4), samples, pause: None, ..Observation::default() };
     let record = decide(spec, state, &seen);
     let outcome = record.without_call().unwrap_or(CallOutcome::None);
     let record = record.conclude(spec, state, &outcome);

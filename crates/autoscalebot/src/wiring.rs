@@ -8,7 +8,7 @@ use std::time::Duration;
 use autoscalebot_core::State;
 use autoscalebot_core::fields::{FieldError, MeasurementKind, NotifyKind, PlatformKind, Value};
 use autoscalebot_engine::{AppPlan, Memory, ProcessPlan, Source};
-use autoscalebot_measure::MEASUREMENTS;
+use autoscalebot_measure::{MEASUREMENTS, MeasureContext};
 use autoscalebot_notify::CHANNELS;
 use autoscalebot_notify::deliver::{Channel, Desk};
 use autoscalebot_platform::logs::LogSink;
@@ -71,7 +71,8 @@ pub(crate) fn source(app: &App, process: &Process, index: usize, measurement: &M
     let entry = entry.ok_or_else(|| unknown("measurement", measurement.section.kind))?;
     let every = Duration::try_from(measurement.every).map_err(Fault::failed)?;
     let place = format!("apps.{}.processes.{}.measure[{index}]", app.key, process.spec.process);
-    let measure = (entry.build)(&measurement.section.values, every).map_err(|error| setting(&place, &error))?;
+    let context = MeasureContext { app: &app.key, process: &process.spec.process, every };
+    let measure = (entry.build)(&measurement.section.values, context).map_err(|error| setting(&place, &error))?;
     Ok(Source { measure, every })
 }
 

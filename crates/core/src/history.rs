@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::Verdict;
+use crate::{Detail, Verdict};
 
 /// One counted sample.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -17,6 +17,9 @@ pub struct Point {
     pub verdict: Verdict,
     /// The value; none for a failure that counts as too slow.
     pub value: Option<f64>,
+    /// What else the source told.
+    #[serde(default)]
+    pub detail: Detail,
 }
 
 /// How much evidence a policy needs to keep.

@@ -17,6 +17,38 @@ pub struct Observation {
     pub samples: SmallVec<[Option<Sample>; 2]>,
     /// A pause by hand.
     pub pause: Option<Pause>,
+    /// Dynos that serve now; `None`: not known, and then all of them are taken to.
+    pub ready: Option<Dynos>,
+    /// When the newest release of the app was made; `None`: not known, or not asked for.
+    pub released_at: Option<Timestamp>,
+    /// What somebody outside the core advises for each measurement, in the order of the samples; short or empty where nobody
+    /// was asked.
+    pub advice: SmallVec<[Option<Advice>; 1]>,
+}
+
+impl Default for Observation {
+    /// Nothing was seen.
+    fn default() -> Self {
+        Self {
+            at: Timestamp::UNIX_EPOCH,
+            dynos: Err(Failure::Missing),
+            samples: SmallVec::new(),
+            pause: None,
+            ready: None,
+            released_at: None,
+            advice: SmallVec::new(),
+        }
+    }
+}
+
+/// A wanted number of dynos from outside the core, such as a function in Python; it is recorded, so that the tick can be
+/// decided again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Advice {
+    /// The wanted number; `None`: unknown.
+    pub desired: Option<Dynos>,
+    /// Why.
+    pub why: Box<str>,
 }
 
 /// A person said to leave a process alone.

@@ -13,7 +13,7 @@ use crate::condition::Condition;
 use crate::history::Point;
 use crate::observation::Pause;
 use crate::policy::Proposal;
-use crate::{BoundsInForce, Dynos, Failure, InForce, Phrase, Reading, Spec, State, Unit, Verdict};
+use crate::{BoundsInForce, Detail, Dynos, Failure, InForce, Phrase, Reading, Spec, State, Unit, Verdict};
 
 /// One decision.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +52,10 @@ pub struct Record {
     pub call_error: Option<Box<str>>,
     /// A pause that was seen.
     pub pause: Option<Pause>,
+    /// Dynos that served, where that was known.
+    pub ready: Option<Dynos>,
+    /// When the newest release was made, where that was known.
+    pub released_at: Option<Timestamp>,
 }
 
 /// One measurement of a tick.
@@ -65,6 +69,8 @@ pub struct Measured {
     pub sampled_at: Option<Timestamp>,
     /// The value, or why there is none.
     pub reading: Reading,
+    /// What else the source told.
+    pub detail: Detail,
     /// How it lies to the wanted range.
     pub verdict: Verdict,
     /// What is added to the evidence: none for a sample that is unknown, was counted before, or was taken before the last
@@ -331,7 +337,7 @@ impl fmt::Display for Bound {
 
 impl Serialize for Record {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut out = serializer.serialize_struct("Record", 15)?;
+        let mut out = serializer.serialize_struct("Record", 17)?;
         out.serialize_field("at", &self.at)?;
         out.serialize_field("app", &self.app)?;
         out.serialize_field("process", &self.process)?;
@@ -346,6 +352,8 @@ impl Serialize for Record {
         out.serialize_field("conditions", &self.conditions)?;
         out.serialize_field("dynos_error", &self.dynos_error.as_ref().map(ToString::to_string))?;
         out.serialize_field("pause", &self.pause)?;
+        out.serialize_field("ready", &self.ready)?;
+        out.serialize_field("released_at", &self.released_at)?;
         out.serialize_field("reason", &self.sentence().to_string())?;
         out.end()
     }
@@ -376,6 +384,9 @@ impl Serialize for Measured {
         out.serialize_entry("unit", &self.unit)?;
         out.serialize_entry("verdict", &self.verdict)?;
         out.serialize_entry("sampled_at", &self.sampled_at)?;
+        if !self.detail.is_empty() {
+            out.serialize_entry("detail", &self.detail)?;
+        }
         out.serialize_entry("desired", &self.proposal.desired)?;
         out.serialize_entry("why", &self.proposal.why)?;
         out.end()

@@ -182,6 +182,48 @@ impl Reading {
     }
 }
 
+/// What a source tells beside its number, for the policies and gates that use it. What is absent is not known, never zero.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Detail {
+    /// Requests or jobs that arrive in one second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f64>,
+    /// Requests or jobs under way at a time, on average.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<f64>,
+    /// Jobs being worked on now: dynos that must not be stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy: Option<f64>,
+    /// Mean time to serve one request or job, in milliseconds, without its wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_ms: Option<f64>,
+    /// Age of the oldest job that is due, or wait of requests before they are served, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<f64>,
+}
+
+impl Detail {
+    /// Whether nothing is told.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A reading with its detail, as a source gives it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Taken {
+    /// The value, or why there is none.
+    pub reading: Reading,
+    /// What else the source tells.
+    pub detail: Detail,
+}
+
+impl From<Reading> for Taken {
+    fn from(reading: Reading) -> Self {
+        Self { reading, detail: Detail::default() }
+    }
+}
+
 /// One reading of one measurement.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
@@ -189,12 +231,15 @@ pub struct Sample {
     pub at: Timestamp,
     /// The value, or why there is none.
     pub reading: Reading,
+    /// What else the source told.
+    pub detail: Detail,
 }
 
 impl Sample {
     /// A sample taken at `at`.
-    pub fn new(at: Timestamp, reading: Reading) -> Self {
-        Self { at, reading }
+    pub fn new(at: Timestamp, taken: impl Into<Taken>) -> Self {
+        let Taken { reading, detail } = taken.into();
+        Self { at, reading, detail }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::policy::{PolicyInput, Proposal};
 use crate::record::{Action, BoundHit, Call, CallOutcome, GateNote, Measured, Reason, Record};
 use crate::spec::MeasurementSpec;
 use crate::state::{Limit, Scale};
-use crate::{BoundsInForce, Dynos, Failure, Observation, Phrase, Reading, Sample, Spec, State, Verdict, Zero};
+use crate::{BoundsInForce, Detail, Dynos, Failure, Observation, Phrase, Reading, Sample, Spec, State, Verdict, Zero};
 
 /// Decides one tick of one process.
 pub fn decide(spec: &Spec, state: &State, seen: &Observation) -> Record {
@@ -41,6 +41,8 @@ pub fn decide(spec: &Spec, state: &State, seen: &Observation) -> Record {
         dynos_error: seen.dynos.as_ref().err().cloned(),
         call_error: None,
         pause: seen.pause.clone(),
+        ready: seen.ready,
+        released_at: seen.released_at,
     };
     conclude_wish(spec, state, seen, &mut record);
     if record.measured.iter().any(|m| m.verdict == Verdict::Unknown) {
@@ -58,7 +60,7 @@ fn conclude_wish(spec: &Spec, state: &State, seen: &Observation, record: &mut Re
         return;
     };
     let bounds = record.bounds.bounds();
-    let input = |desired| GateInput { at: seen.at, before, desired, state, pause: seen.pause.as_ref() };
+    let input = |desired| GateInput { at: seen.at, before, desired, bounds, state, seen };
     for gate in spec.gates.iter().filter(|gate| gate.holds_bounds_too()) {
         if let Say::Instead(_, why) = gate.ask(&input(before)) {
             record.gates.push(GateNote { gate: gate.name(), why });
@@ -176,7 +178,8 @@ fn measure(spec: &Spec, state: &State, seen: &Observation, in_force: BoundsInFor
             state.history(&measurement.name).is_none_or(|history| history.is_new(sample.at))
                 && state.last_scale.is_none_or(|scaled| sample.at > scaled)
         });
-        let point = fresh.and_then(|sample| point(sample.at, verdict, &reading));
+        let detail = sample.map(|sample| sample.detail).unwrap_or_default();
+        let point = fresh.and_then(|sample| point(sample.at, verdict, &reading, detail));
         let proposal = match (verdict, seen.dynos.as_ref()) {
             (Verdict::Unknown, _) => Proposal::unknown(Phrase::new("there is no usable reading")),
             (_, Err(_)) => Proposal::unknown(Phrase::new("the platform does not say how many dynos run")),
@@ -184,7 +187,10 @@ fn measure(spec: &Spec, state: &State, seen: &Observation, in_force: BoundsInFor
                 at: seen.at,
                 dynos: *dynos,
                 bounds: in_force.bounds(),
+                ready: seen.ready.unwrap_or(*dynos).min(*dynos),
                 evidence: Evidence::new(history, point),
+                detail,
+                advice: seen.advice.get(index).and_then(Option::as_ref),
             }),
         };
         all.push(Measured {
@@ -192,6 +198,7 @@ fn measure(spec: &Spec, state: &State, seen: &Observation, in_force: BoundsInFor
             unit: measurement.unit,
             sampled_at: sample.map(|sample| sample.at),
             reading,
+            detail,
             verdict,
             point,
             proposal,
@@ -204,12 +211,12 @@ fn changed_by_hand(state: &State, seen: &Observation) -> bool {
     matches!((state.seen, &seen.dynos), (Some(last), Ok(now)) if last != *now)
 }
 
-fn point(at: Timestamp, verdict: Verdict, reading: &Reading) -> Option<Point> {
+fn point(at: Timestamp, verdict: Verdict, reading: &Reading, detail: Detail) -> Option<Point> {
     let value = match reading {
         Reading::Value(value) => Some(*value),
         Reading::Failed(_) => None,
     };
-    (verdict != Verdict::Unknown).then_some(Point { at, verdict, value })
+    (verdict != Verdict::Unknown).then_some(Point { at, verdict, value, detail })
 }
 
 /// A reading as it counts now: none at all and one that is too old are failures.

@@ -38,6 +38,7 @@ fn a06_bounds_hold_although_nothing_can_be_measured() {
                 .into_iter()
                 .collect(),
             pause: None,
+            ..Observation::default()
         });
         assert_eq!(record.after, Some(after), "{}", record.sentence());
     }
@@ -90,6 +91,7 @@ fn a10_an_old_sample_is_not_served_as_fresh() {
             dynos: Ok(5),
             samples: [Some(Sample::new(at(0), Reading::Value(9000.0)))].into_iter().collect(),
             pause: None,
+            ..Observation::default()
         });
         assert_eq!((record.after, record.verdict), (Some(5), Verdict::Unknown));
         assert!(record.sentence().to_string().contains(&format!("late {}s", 1500 + second)));
@@ -105,6 +107,7 @@ fn one_sample_is_counted_once() {
             dynos: Ok(5),
             samples: [Some(Sample::new(at(0), Reading::Value(9000.0)))].into_iter().collect(),
             pause: None,
+            ..Observation::default()
         });
         assert_eq!((record.after, record.verdict), (Some(5), Verdict::TooHigh));
     }
@@ -177,6 +180,7 @@ fn a18_a_limit_is_learned_told_once_and_not_asked_past() {
             dynos: Ok(run.dynos),
             samples: [Some(Sample::new(at(run.second), Reading::Value(9000.0)))].into_iter().collect(),
             pause: None,
+            ..Observation::default()
         };
         let record = decide(&run.spec, &run.state, &seen);
         let outcome = record.without_call().unwrap_or_else(|| {
@@ -225,6 +229,7 @@ fn a30_a_pause_holds_even_the_bounds_and_a_person_is_not_fought() {
             dynos: Ok(6),
             samples: [Some(Sample::new(at(second), Reading::Value(9000.0)))].into_iter().collect(),
             pause: Some(pause.clone()),
+            ..Observation::default()
         });
         assert_eq!((record.action, record.after), (Action::None, Some(6)));
         assert_eq!(record.conditions.as_slice(), [Condition::Paused]);
@@ -256,6 +261,7 @@ fn a31_a_dry_run_says_what_it_would_do_and_starts_no_cooldown() {
         dynos: Ok(12),
         samples: [Some(Sample::new(at(0), Reading::Value(500.0)))].into_iter().collect(),
         pause: None,
+        ..Observation::default()
     };
     let state = State::default();
     let record = decide(&spec, &state, &seen).conclude(&spec, &state, &CallOutcome::DryRun);
@@ -302,6 +308,7 @@ fn a_formation_that_cannot_be_read_is_unknown_never_zero() {
         dynos: Err(Failure::Other("503 with an HTML page".into())),
         samples: [Some(Sample::new(at(0), Reading::Value(9000.0)))].into_iter().collect(),
         pause: None,
+        ..Observation::default()
     });
     assert_eq!((record.action, record.before, record.desired), (Action::None, None, None));
     assert_eq!(

@@ -91,6 +91,7 @@ impl World {
             dynos: if tick.formation_lost { Err(Failure::Timeout) } else { Ok(self.dynos) },
             samples: tick.readings.iter().map(|r| r.clone().map(|r| Sample::new(at, r))).collect(),
             pause: None,
+            ..Observation::default()
         };
         let before = self.state.clone();
         let record = decide(&self.spec, &self.state, &seen);

@@ -55,7 +55,7 @@ fn agrees_with_recorded_runs() {
                 None => Reading::Failed(measured["error"].as_str().unwrap().parse().unwrap()),
             };
             let samples = [Some(Sample::new(at, reading))].into_iter().collect();
-            let seen = Observation { at, dynos: Ok(dynos), samples, pause: None };
+            let seen = Observation { at, dynos: Ok(dynos), samples, pause: None, ..Observation::default() };
             let record = decide(&spec, &state, &seen);
             let outcome = record.without_call().unwrap_or_else(|| match (record.action, tick["scale_call"].as_str()) {
                 (Action::Set(quantity), None) => CallOutcome::Ok { quantity, limit: None },

@@ -12,9 +12,12 @@ use std::time::Duration;
 use autoscalebot_core::{
     Action, CallOutcome, Event, Failure, Observation, Reading, Record, Sample, State, decide, events, settle,
 };
+use autoscalebot_measure::Measure;
 use autoscalebot_platform::{Change, Formation, PlatformError, Scaled};
 use autoscalebot_store::ProcessKey;
+use futures_util::StreamExt;
 use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout};
 
@@ -24,6 +27,8 @@ use crate::schedule::Due;
 
 /// The longest that a platform may take for one call; platforms keep to less by themselves.
 const PLATFORM_BUDGET: Duration = Duration::from_secs(30);
+/// Ticks that news bring are at least so far apart, so that a source with much to tell makes no storm of them.
+const NEWS_GAP: Duration = Duration::from_millis(200);
 /// What is allowed over a source's own budget before it is cut off.
 const SOURCE_SLACK: Duration = Duration::from_millis(500);
 
@@ -49,16 +54,32 @@ impl AppLoop {
     /// Ticks until the program stops. A scaling call that is under way is finished, within the stop's own limit.
     pub(crate) async fn run(mut self) {
         let mut stop = self.shared.stop.clone();
+        let mut news: FuturesUnordered<_> = self.sources().map(|(at, measure)| next_news(at, measure)).collect();
+        let mut last = Instant::now().checked_sub(NEWS_GAP).unwrap_or_else(Instant::now);
         loop {
             let next = self.due.iter().map(Due::next).min().unwrap_or_else(|| Instant::now() + PLATFORM_BUDGET);
             tokio::select! {
                 () = tokio::time::sleep_until(next) => {}
+                Some((at, measure)) = news.next(), if !news.is_empty() => {
+                    let (process, source) = at;
+                    self.due[process].hasten(source, Instant::now().max(last + NEWS_GAP));
+                    news.push(next_news(at, measure));
+                    continue;
+                }
                 _ = stop.wait_for(|stopping| *stopping) => return,
             }
+            last = Instant::now();
             if self.tick().await.is_none() {
                 return;
             }
         }
+    }
+
+    /// Every source with its place: the process and the source in it.
+    fn sources(&self) -> impl Iterator<Item = ((usize, usize), Arc<dyn Measure>)> + '_ {
+        self.plan.processes.iter().enumerate().flat_map(|(process, plan)| {
+            plan.sources.iter().enumerate().map(move |(source, s)| ((process, source), Arc::clone(&s.measure)))
+        })
     }
 
     /// One tick of all processes that are due; the records. `None`: the program stops, and nothing was decided.
@@ -91,12 +112,12 @@ impl AppLoop {
         }
         let readings = join_all(wanted.iter().map(|(_, _, measure)| async {
             let budget = measure.budget().saturating_add(SOURCE_SLACK);
-            timeout(budget, measure.read()).await.unwrap_or(Reading::Failed(Failure::Timeout))
+            timeout(budget, measure.read()).await.unwrap_or_else(|_| Reading::Failed(Failure::Timeout).into())
         }));
         let formation = timeout(PLATFORM_BUDGET, self.plan.platform.formation(&self.plan.name, at));
         let (formation, readings) = tokio::join!(formation, readings);
-        for ((process, source, _), reading) in wanted.iter().zip(readings) {
-            self.samples[*process][*source] = Some(Sample::new(at, reading));
+        for ((process, source, _), taken) in wanted.iter().zip(readings) {
+            self.samples[*process][*source] = Some(Sample::new(at, taken));
         }
         formation.unwrap_or(Err(PlatformError::Timeout(PLATFORM_BUDGET.as_secs())))
     }
@@ -111,6 +132,7 @@ impl AppLoop {
                 dynos: quantity(formation, &process.spec.process),
                 samples: self.samples[index].iter().cloned().collect(),
                 pause: pauses.get(&key).cloned(),
+                ..Observation::default()
             };
             records.push((index, decide(&process.spec, &process.state, &seen)));
         }
@@ -162,6 +184,7 @@ impl AppLoop {
             if Kept::of(&process.state) != kept {
                 self.shared.memory.save(self.key(process), process.state.clone(), record.at);
             }
+            self.shared.board.set(self.key(process), Arc::clone(&record));
             for event in happened {
                 self.publish(event);
             }
@@ -179,6 +202,12 @@ impl AppLoop {
     fn key(&self, process: &ProcessPlan) -> ProcessKey {
         ProcessKey::new(&*self.plan.key, &*process.spec.process)
     }
+}
+
+/// Waits for the next news of a source; gives back where it belongs.
+async fn next_news(at: (usize, usize), measure: Arc<dyn Measure>) -> ((usize, usize), Arc<dyn Measure>) {
+    measure.news().await;
+    (at, measure)
 }
 
 /// What of a state must survive a restart; the evidence is gathered anew.

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::app::AppLoop;
+use crate::board::Board;
 use crate::clock::Clock;
 use crate::memory::Memory;
 use crate::plan::{AppPlan, Mode};
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) memory: Memory,
     pub(crate) desk: Desk,
     pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) board: Board,
     pub(crate) stop: watch::Receiver<bool>,
 }
 
@@ -65,13 +67,18 @@ impl Engine {
         }
         let (stop, stopping) = watch::channel(false);
         let events = broadcast::channel(EVENTS).0;
-        let shared = Arc::new(Shared { clock, mode, memory, desk, events, stop: stopping });
+        let shared = Arc::new(Shared { clock, mode, memory, desk, events, board: Board::default(), stop: stopping });
         Self { apps, platforms, shared, stop }
     }
 
     /// The stream of events from now on.
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.shared.events.subscribe()
+    }
+
+    /// The newest record of each process.
+    pub fn board(&self) -> Board {
+        self.shared.board.clone()
     }
 
     /// Starts the platforms.

@@ -34,6 +34,13 @@ impl Due {
         self.sources.iter().map(|(due, _)| *due).fold(self.bounds, Instant::min)
     }
 
+    /// Makes one source due at `at`, if it is not due before: it has news.
+    pub(crate) fn hasten(&mut self, source: usize, at: Instant) {
+        if let Some((due, _)) = self.sources.get_mut(source) {
+            *due = at.min(*due);
+        }
+    }
+
     /// Which sources are due; `None` where the process is not due at all.
     pub(crate) fn at(&self, now: Instant) -> Option<Vec<bool>> {
         (self.next() <= now).then(|| self.sources.iter().map(|(due, _)| *due <= now).collect())

@@ -11,7 +11,8 @@ use autoscalebot_core::gate::cooldown::Cooldown;
 use autoscalebot_core::gate::pause::PauseGate;
 use autoscalebot_core::policy::consecutive::Consecutive;
 use autoscalebot_core::{
-    BoundTable, BoundTables, Event, EventKind, MeasurementSpec, MinuteOfWeek, Pause, Reading, Spec, State, Unit, Zero,
+    BoundTable, BoundTables, Event, EventKind, MeasurementSpec, MinuteOfWeek, Pause, Reading, Spec, State, Taken, Unit,
+    Zero,
 };
 use autoscalebot_engine::clock::TimerClock;
 use autoscalebot_engine::{AppPlan, Engine, Memory, Mode, ProcessPlan, Source};
@@ -118,9 +119,9 @@ struct Says {
 
 #[async_trait]
 impl Measure for Says {
-    async fn read(&self) -> Reading {
+    async fn read(&self) -> Taken {
         tokio::time::sleep(self.after).await;
-        Reading::Value(self.value)
+        Reading::Value(self.value).into()
     }
 
     fn budget(&self) -> Duration {
@@ -361,14 +362,15 @@ async fn a35_a_source_that_is_down_for_ten_thousand_ticks_is_used_at_once_when_i
     struct Returns(Mutex<u32>);
     #[async_trait]
     impl Measure for Returns {
-        async fn read(&self) -> Reading {
+        async fn read(&self) -> Taken {
             let mut count = self.0.lock().unwrap();
             *count += 1;
-            if *count <= 10_000 {
+            let reading = if *count <= 10_000 {
                 Reading::Failed("name no such host".parse().unwrap())
             } else {
                 Reading::Value(5000.0)
-            }
+            };
+            reading.into()
         }
 
         fn budget(&self) -> Duration {
@@ -382,4 +384,42 @@ async fn a35_a_source_that_is_down_for_ten_thousand_ticks_is_used_at_once_when_i
     plain(vec![app(&platform, vec![process])]).run(tokio::time::sleep(secs(100_025))).await;
     let at: Vec<_> = platform.writes().iter().map(|(at, _)| at.duration_since(began).as_secs()).collect();
     assert_eq!(at, [100_020], "the third reading after its return");
+}
+
+#[tokio::test(start_paused = true)]
+async fn news_bring_a_tick_at_once_and_no_storm_of_them() {
+    /// Told every 50 ms from 10 s on, for 2 s.
+    #[derive(Debug)]
+    struct Told(Instant, Mutex<Vec<Instant>>);
+    #[async_trait]
+    impl Measure for Told {
+        async fn read(&self) -> Taken {
+            self.1.lock().unwrap().push(Instant::now());
+            Reading::Value(500.0).into()
+        }
+
+        fn budget(&self) -> Duration {
+            secs(1)
+        }
+
+        async fn news(&self) {
+            if self.0.elapsed() < secs(10) {
+                tokio::time::sleep_until(self.0 + secs(10)).await;
+            } else if self.0.elapsed() < secs(12) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            } else {
+                std::future::pending().await
+            }
+        }
+    }
+    let platform = FakePlatform::with(&[("web", 1)]);
+    let began = Instant::now();
+    let told = Arc::new(Told(began, Mutex::default()));
+    let mut process = process(spec("web", 1, 9), 0.0, secs(30));
+    process.sources[0].measure = Arc::clone(&told) as Arc<dyn Measure>;
+    plain(vec![app(&platform, vec![process])]).run(tokio::time::sleep(secs(45))).await;
+    let at: Vec<_> = told.1.lock().unwrap().iter().map(|at| at.duration_since(began).as_millis()).collect();
+    assert_eq!((at[0], at[1]), (0, 10_000), "at the interval, then at once");
+    assert!(at.windows(2).all(|two| two[1] - two[0] >= 200), "{at:?}");
+    assert!(at.len() <= 14, "{at:?}");
 }

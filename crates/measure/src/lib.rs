@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use autoscalebot_core::Reading;
+use autoscalebot_core::Taken;
 use autoscalebot_core::fields::{FieldError, MeasurementKind, Values};
 
 pub mod heartbeat;
@@ -18,10 +18,27 @@ mod http;
 #[async_trait]
 pub trait Measure: Debug + Send + Sync {
     /// Takes one reading. It ends within [`Measure::budget`]; what can't be read is a failure with its reason, never zero.
-    async fn read(&self) -> Reading;
+    async fn read(&self) -> Taken;
 
     /// The longest that a reading may take, from the first byte out to the last byte in.
     fn budget(&self) -> Duration;
+
+    /// Ends when there is something new to read, for a source that is told rather than asks: the engine then ticks at once
+    /// instead of at the next interval. Most sources have no news of their own.
+    async fn news(&self) {
+        std::future::pending().await
+    }
+}
+
+/// What a source is given besides its settings.
+#[derive(Debug, Clone, Copy)]
+pub struct MeasureContext<'a> {
+    /// The app's name in the settings.
+    pub app: &'a str,
+    /// The process type.
+    pub process: &'a str,
+    /// How often it will be read.
+    pub every: Duration,
 }
 
 /// A kind of measurement.
@@ -34,7 +51,7 @@ pub struct MeasureEntry {
 }
 
 /// Makes a measurement from settings that were checked against its fields; `every` is the interval it will be read at.
-pub type Build = fn(values: &Values, every: Duration) -> Result<Arc<dyn Measure>, FieldError>;
+pub type Build = fn(values: &Values, context: MeasureContext<'_>) -> Result<Arc<dyn Measure>, FieldError>;
 
 /// Every kind of measurement, by name.
 pub const MEASUREMENTS: &[MeasureEntry] = &[heartbeat::ENTRY];

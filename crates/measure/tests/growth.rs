@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use autoscalebot_core::fields::{Value, Values};
 use autoscalebot_core::{Failure, Reading};
-use autoscalebot_measure::{MEASUREMENTS, Measure};
+use autoscalebot_measure::{MEASUREMENTS, Measure, MeasureContext};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -26,7 +26,7 @@ fn tasks() -> usize {
 
 async fn fail(heartbeat: &Arc<dyn Measure>, times: usize) {
     for _ in 0..times {
-        assert_eq!(heartbeat.read().await, Reading::Failed(Failure::Refused));
+        assert_eq!(heartbeat.read().await.reading, Reading::Failed(Failure::Refused));
     }
 }
 
@@ -39,7 +39,8 @@ async fn a35_ten_thousand_refused_readings_leave_nothing_behind() {
     values.set("url", Value::Url(format!("http://{addr}/").parse().unwrap()));
     values.set("reuse_connections", Value::Flag(true));
     let entry = MEASUREMENTS.iter().find(|entry| entry.kind.description.name == "heartbeat").unwrap();
-    let heartbeat = (entry.build)(&values, Duration::from_secs(30)).unwrap();
+    let heartbeat =
+        (entry.build)(&values, MeasureContext { app: "shop", process: "web", every: Duration::from_secs(30) }).unwrap();
 
     fail(&heartbeat, 100).await;
     let (files, alive, resident) = (open_files(), tasks(), resident_bytes());
@@ -55,5 +56,5 @@ async fn a35_ten_thousand_refused_readings_leave_nothing_behind() {
         assert!(stream.read(&mut request).await.unwrap() > 0);
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
     });
-    assert!(matches!(heartbeat.read().await, Reading::Value(_)));
+    assert!(matches!(heartbeat.read().await.reading, Reading::Value(_)));
 }

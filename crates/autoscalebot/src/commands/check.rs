@@ -49,7 +49,7 @@ pub(crate) async fn check(loaded: &Loaded, args: &CheckArgs) -> Result<(), Fault
     for named in &sources {
         let what = format!("{}/{} {}", named.app, named.process, named.name);
         let probe = async {
-            match named.source.measure.read().await {
+            match named.source.measure.read().await.reading {
                 Reading::Value(value) => Ok(format!("{value:.1} {}", named.unit)),
                 Reading::Failed(failure) => Err(failure.to_string()),
             }

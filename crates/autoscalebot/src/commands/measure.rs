@@ -58,8 +58,8 @@ pub(crate) fn sources(settings: &Settings) -> Result<Vec<Named>, Fault> {
 /// One reading, and how long it took.
 pub(crate) async fn timed(named: &Named) -> (Reading, Duration) {
     let began = Instant::now();
-    let reading = named.source.measure.read().await;
-    (reading, began.elapsed())
+    let taken = named.source.measure.read().await;
+    (taken.reading, began.elapsed())
 }
 
 /// Runs the command: all sources side by side, each line as soon as it is there.

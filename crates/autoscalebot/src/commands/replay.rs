@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use autoscalebot_core::{
-    Action, CallOutcome, Failure, Observation, Pause, Reading, Record, Sample, Spec, State, decide, settle,
+    Action, CallOutcome, Detail, Failure, Observation, Pause, Reading, Record, Sample, Spec, State, Taken, decide,
+    settle,
 };
 use autoscalebot_settings::{Loaded, Settings, Source};
 use jiff::Timestamp;
@@ -35,6 +36,10 @@ struct TickLine {
     #[serde(default)]
     pause: Option<Pause>,
     #[serde(default)]
+    ready: Option<u32>,
+    #[serde(default)]
+    released_at: Option<Timestamp>,
+    #[serde(default)]
     call: Option<String>,
     #[serde(default)]
     then: Option<Then>,
@@ -56,6 +61,8 @@ struct MeasurementField {
     error: Option<String>,
     #[serde(default)]
     sampled_at: Option<Timestamp>,
+    #[serde(default)]
+    detail: Detail,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -186,6 +193,9 @@ impl Process {
             dynos: self.quantity(tick, place)?,
             samples: self.samples(tick, place)?,
             pause: tick.pause.clone(),
+            ready: tick.ready,
+            released_at: tick.released_at,
+            ..Observation::default()
         };
         let record = decide(&self.spec, &self.state, &seen);
         let fails = tick.scale_call == Some(ScaleCall::Fails) || tick.call.as_deref() == Some("failed");
@@ -230,7 +240,8 @@ impl Process {
         }
         let sample = |name: &str| {
             let measured = tick.measurements.iter().find(|measured| measured.name == name)?;
-            Some(Sample::new(measured.sampled_at.unwrap_or(tick.at), reading(measured)))
+            let taken = Taken { reading: reading(measured), detail: measured.detail };
+            Some(Sample::new(measured.sampled_at.unwrap_or(tick.at), taken))
         };
         Ok(self.spec.measurements.iter().map(|measurement| sample(&measurement.name)).collect())
     }

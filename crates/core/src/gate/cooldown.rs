@@ -74,7 +74,7 @@ impl Gate for Cooldown {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::State;
+    use crate::{Bounds, Observation, State};
 
     #[test]
     fn worked_examples() {
@@ -95,7 +95,9 @@ mod tests {
             let at = jiff::Timestamp::from_second(1_000_000).unwrap();
             let last_scale = since.map(|s| at - SignedDuration::from_secs(s));
             let state = State { last_scale, ..State::default() };
-            let said = rule.ask(&GateInput { at, before, desired, state: &state, pause: None });
+            let bounds = Bounds { min: 0, max: 9 };
+            let seen = Observation::default();
+            let said = rule.ask(&GateInput { at, before, desired, bounds, state: &state, seen: &seen });
             match left {
                 None => assert_eq!(said, Say::Pass, "{since:?}"),
                 Some(left) => {

@@ -9,9 +9,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::fields::{Description, FieldError, Values};
-use crate::observation::Pause;
 use crate::state::State;
-use crate::{Dynos, Phrase};
+use crate::{Bounds, Dynos, Observation, Phrase};
 
 pub mod cooldown;
 pub mod pause;
@@ -25,10 +24,12 @@ pub struct GateInput<'a> {
     pub before: Dynos,
     /// What is proposed, by the policies or by the gates asked before. It may equal `before`.
     pub desired: Dynos,
+    /// The bounds in force.
+    pub bounds: Bounds,
     /// What is carried from tick to tick.
     pub state: &'a State,
-    /// A pause in force.
-    pub pause: Option<&'a Pause>,
+    /// What was seen for this tick.
+    pub seen: &'a Observation,
 }
 
 /// What a gate says.

@@ -27,7 +27,7 @@ impl Gate for PauseGate {
     }
 
     fn ask(&self, input: &GateInput<'_>) -> Say {
-        match input.pause {
+        match &input.seen.pause {
             None => Say::Pass,
             Some(pause) if pause.until.is_some_and(|until| until <= input.at) => Say::Pass,
             Some(_) => Say::Instead(input.before, Phrase::new("paused by hand: the process stays as it is")),

@@ -147,8 +147,8 @@ impl Policy for Consecutive {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Bounds;
     use crate::history::{Evidence, History, Point};
+    use crate::{Bounds, Detail};
 
     const RULE: Consecutive =
         Consecutive { low: 200.0, high: 1000.0, fails: 3, passes: 5, increment: 2, refuse_zero: true };
@@ -161,14 +161,17 @@ mod tests {
         let mut history = History::default();
         for (n, value) in values.iter().enumerate() {
             let at = jiff::Timestamp::from_second(n as i64).unwrap();
-            let point = Point { at, verdict: RULE.verdict(*value), value: Some(*value) };
+            let point = Point { at, verdict: RULE.verdict(*value), value: Some(*value), detail: Detail::default() };
             history.add(at, Some(point), RULE.window());
         }
         RULE.propose(&PolicyInput {
             at: jiff::Timestamp::from_second(99).unwrap(),
             dynos,
             bounds: Bounds { min, max: 10 },
+            ready: dynos,
             evidence: Evidence::new(&history, None),
+            detail: Detail::default(),
+            advice: None,
         })
     }
 

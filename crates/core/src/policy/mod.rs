@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::fields::{Description, FieldError, Values};
 use crate::history::{Evidence, Window};
-use crate::{Bounds, Dynos, Phrase, Unit, Verdict};
+use crate::{Advice, Bounds, Detail, Dynos, Phrase, Unit, Verdict};
 
 pub mod consecutive;
 
@@ -23,8 +23,14 @@ pub struct PolicyInput<'a> {
     pub dynos: Dynos,
     /// The bounds in force. A proposal may lie outside: the bounds come last, and how far outside is worth knowing.
     pub bounds: Bounds,
+    /// Dynos that serve now, at most `dynos`; all of them where that is not known.
+    pub ready: Dynos,
     /// The samples since the last scale.
     pub evidence: Evidence<'a>,
+    /// What the newest sample tells beside its number.
+    pub detail: Detail,
+    /// What somebody outside the core advises.
+    pub advice: Option<&'a Advice>,
 }
 
 /// What a policy wants, and why.

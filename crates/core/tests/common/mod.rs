@@ -64,6 +64,7 @@ impl Run {
             dynos: Ok(self.dynos),
             samples: readings.iter().map(|reading| Some(Sample::new(at, reading.clone()))).collect(),
             pause: None,
+            ..Observation::default()
         })
     }
 

@@ -16,12 +16,12 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use autoscalebot_core::fields::{Description, Field, FieldError, FieldType, MeasurementKind, Values};
-use autoscalebot_core::{Failure, Reading, Unit};
+use autoscalebot_core::{Failure, Reading, Taken, Unit};
 use jiff::SignedDuration;
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use reqwest::{Client, Method, Request};
 
-use crate::{Measure, MeasureEntry, http};
+use crate::{Measure, MeasureContext, MeasureEntry, http};
 
 /// The entry in the list of measurements.
 pub const ENTRY: MeasureEntry = MeasureEntry {
@@ -158,8 +158,8 @@ fn headers(values: &Values) -> Result<HeaderMap, FieldError> {
     Ok(headers)
 }
 
-fn build(values: &Values, every: Duration) -> Result<Arc<dyn Measure>, FieldError> {
-    let every = SignedDuration::try_from(every).unwrap_or(SignedDuration::MAX);
+fn build(values: &Values, context: MeasureContext<'_>) -> Result<Arc<dyn Measure>, FieldError> {
+    let every = SignedDuration::try_from(context.every).unwrap_or(SignedDuration::MAX);
     let settings = settings(values, every)?;
     let reuse = values.flag("reuse_connections");
     let client =
@@ -207,12 +207,13 @@ impl Heartbeat {
 
 #[async_trait]
 impl Measure for Heartbeat {
-    async fn read(&self) -> Reading {
-        match tokio::time::timeout(self.budget, self.beat_again_if_stale()).await {
+    async fn read(&self) -> Taken {
+        let reading = match tokio::time::timeout(self.budget, self.beat_again_if_stale()).await {
             Ok(Ok(value_ms)) => Reading::number(value_ms),
             Ok(Err(failure)) => Reading::Failed(failure),
             Err(_) => Reading::Failed(Failure::Timeout),
-        }
+        };
+        reading.into()
     }
 
     fn budget(&self) -> Duration {

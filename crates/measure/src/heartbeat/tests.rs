@@ -25,7 +25,7 @@ fn values(url: &str) -> Values {
 
 fn heartbeat(values: &Values) -> Arc<dyn Measure> {
     (ENTRY.kind.check)(values, MINUTE).unwrap();
-    (ENTRY.build)(values, MINUTE.unsigned_abs()).unwrap()
+    (ENTRY.build)(values, MeasureContext { app: "shop", process: "web", every: MINUTE.unsigned_abs() }).unwrap()
 }
 
 fn short(url: &str, timeout_ms: i64) -> Arc<dyn Measure> {
@@ -57,7 +57,7 @@ async fn the_value_has_fractions_and_counts_the_whole_body() {
         stream.write_all(b"k").await.ok()
     })
     .await;
-    let value = value(heartbeat(&values(&server.url())).read().await);
+    let value = value(heartbeat(&values(&server.url())).read().await.reading);
     assert!((60.0..5000.0).contains(&value), "{value}");
     assert!(value.fract() != 0.0, "{value}");
 }
@@ -74,7 +74,7 @@ async fn a_body_that_trickles_beyond_the_budget_is_a_timeout_though_headers_came
     })
     .await;
     let started = Instant::now();
-    assert_eq!(failed(short(&server.url(), 150).read().await), Failure::Timeout);
+    assert_eq!(failed(short(&server.url(), 150).read().await.reading), Failure::Timeout);
     assert!((0.15..1.0).contains(&started.elapsed().as_secs_f64()));
 }
 
@@ -88,7 +88,7 @@ async fn silence_is_a_timeout_within_the_budget() {
     })
     .await;
     let started = Instant::now();
-    assert_eq!(failed(short(&server.url(), 100).read().await), Failure::Timeout);
+    assert_eq!(failed(short(&server.url(), 100).read().await.reading), Failure::Timeout);
     assert!(started.elapsed() < Duration::from_secs(1));
 }
 
@@ -97,13 +97,13 @@ async fn nobody_there_is_refused() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     drop(listener);
-    assert_eq!(failed(heartbeat(&values(&format!("http://{addr}/"))).read().await), Failure::Refused);
+    assert_eq!(failed(heartbeat(&values(&format!("http://{addr}/"))).read().await.reading), Failure::Refused);
 }
 
 #[tokio::test]
 async fn connections_that_break_are_closed() {
     let before_the_answer = serve(|mut stream| async move { head(&mut stream).await.map(|_| ()) }).await;
-    assert_eq!(failed(heartbeat(&values(&before_the_answer.url())).read().await), Failure::Closed);
+    assert_eq!(failed(heartbeat(&values(&before_the_answer.url())).read().await.reading), Failure::Closed);
 
     let reset = serve(|stream| async move {
         stream.set_zero_linger().ok()?;
@@ -111,21 +111,21 @@ async fn connections_that_break_are_closed() {
         None
     })
     .await;
-    assert_eq!(failed(heartbeat(&values(&reset.url())).read().await), Failure::Closed);
+    assert_eq!(failed(heartbeat(&values(&reset.url())).read().await.reading), Failure::Closed);
 
     let cut_short = serve(|mut stream| async move {
         head(&mut stream).await?;
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nok").await.ok()
     })
     .await;
-    assert_eq!(failed(heartbeat(&values(&cut_short.url())).read().await), Failure::Closed);
+    assert_eq!(failed(heartbeat(&values(&cut_short.url())).read().await.reading), Failure::Closed);
 
     let cut_chunk = serve(|mut stream| async move {
         head(&mut stream).await?;
         stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nok").await.ok()
     })
     .await;
-    assert_eq!(failed(heartbeat(&values(&cut_chunk.url())).read().await), Failure::Closed);
+    assert_eq!(failed(heartbeat(&values(&cut_chunk.url())).read().await.reading), Failure::Closed);
 }
 
 /// A06, for what the core makes of a 503: the bounds hold although nothing can be read.
@@ -149,11 +149,11 @@ async fn statuses_other_than_2xx_are_failures_and_no_redirect_is_followed() {
             }
         })
         .await;
-        assert_eq!(failed(heartbeat(&values(&server.url())).read().await), Failure::Status(status));
+        assert_eq!(failed(heartbeat(&values(&server.url())).read().await.reading), Failure::Status(status));
         assert_eq!(requests.load(Ordering::SeqCst), 1, "{status}");
     }
     let empty = answering("HTTP/1.1 204 No Content\r\n\r\n").await;
-    value(heartbeat(&values(&empty.url())).read().await);
+    value(heartbeat(&values(&empty.url())).read().await.reading);
 }
 
 #[tokio::test]
@@ -163,7 +163,7 @@ async fn what_is_not_http_says_so() {
         stream.write_all(b"220 mail.example ESMTP\r\n").await.ok()
     })
     .await;
-    let failure = failed(heartbeat(&values(&server.url())).read().await);
+    let failure = failed(heartbeat(&values(&server.url())).read().await.reading);
     assert_eq!(failure, Failure::Other("the answer is not HTTP".into()));
 }
 
@@ -180,7 +180,7 @@ async fn sent(change: impl FnOnce(&mut Values, SocketAddr)) -> String {
     .await;
     let mut values = values(&server.url());
     change(&mut values, server.addr);
-    value(heartbeat(&values).read().await);
+    value(heartbeat(&values).read().await.reading);
     told.recv().await.unwrap().to_lowercase()
 }
 
@@ -217,7 +217,7 @@ async fn connections_are_reused_as_the_settings_say() {
         values.set("reuse_connections", Value::Flag(reuse));
         let heartbeat = heartbeat(&values);
         for _ in 0..5 {
-            value(heartbeat.read().await);
+            value(heartbeat.read().await.reading);
             // A connection is kept by a task of its own, a moment after the last byte.
             sleep(Duration::from_millis(10)).await;
         }
@@ -236,7 +236,7 @@ async fn a_kept_connection_that_the_server_closes_as_the_next_request_comes_is_n
     .await;
     let heartbeat = heartbeat(&values(&server.url()));
     for _ in 0..4 {
-        value(heartbeat.read().await);
+        value(heartbeat.read().await.reading);
         sleep(Duration::from_millis(10)).await;
     }
 }
@@ -251,7 +251,7 @@ fn a_connection_kept_by_a_runtime_that_ended_is_not_used() {
     for _ in 0..3 {
         runtime().block_on(async {
             let heartbeat = heartbeat(&values(&server.url()));
-            value(heartbeat.read().await);
+            value(heartbeat.read().await.reading);
             sleep(Duration::from_millis(10)).await;
         });
     }
@@ -292,14 +292,14 @@ async fn tls_server() -> (SocketAddr, rustls::ClientConfig) {
 async fn a_certificate_that_nobody_vouches_for_is_a_tls_failure() {
     let (addr, trusting) = tls_server().await;
     let values = values(&format!("https://localhost:{}/", addr.port()));
-    let failure = failed(heartbeat(&values).read().await);
+    let failure = failed(heartbeat(&values).read().await.reading);
     assert_eq!(failure, Failure::Tls("the certificate is from an issuer that this system does not trust".into()));
 
     // The same server is good for who trusts it.
     let trusting = http::build(trusting, true).unwrap();
     let heartbeat = Heartbeat::new(trusting, settings(&values, MINUTE).unwrap(), true).unwrap();
-    value(heartbeat.read().await);
-    value(heartbeat.read().await);
+    value(heartbeat.read().await.reading);
+    value(heartbeat.read().await.reading);
 }
 
 #[tokio::test]
@@ -310,13 +310,13 @@ async fn a_server_that_speaks_no_tls_is_a_tls_failure() {
         None
     })
     .await;
-    let failure = failed(heartbeat(&values(&format!("https://{}/", server.addr))).read().await);
+    let failure = failed(heartbeat(&values(&format!("https://{}/", server.addr))).read().await.reading);
     assert_eq!(failure, Failure::Tls("the server does not speak TLS there".into()));
 }
 
 #[tokio::test]
 async fn an_unknown_host_is_a_name_failure() {
-    let failure = failed(heartbeat(&values("http://no-such-host.invalid/")).read().await);
+    let failure = failed(heartbeat(&values("http://no-such-host.invalid/")).read().await.reading);
     let Failure::Name(name) = failure else { panic!("{failure:?}") };
     assert!(name.starts_with("no-such-host.invalid ("), "{name}");
 }
@@ -335,7 +335,7 @@ async fn a_huge_body_is_read_to_its_end_and_not_kept() {
         stream.shutdown().await.ok()
     })
     .await;
-    value(heartbeat(&values(&server.url())).read().await);
+    value(heartbeat(&values(&server.url())).read().await.reading);
 }
 
 /// A34.
@@ -357,7 +357,7 @@ async fn a34_no_secret_is_shown() {
             // Where TLS is spoken to a server that waits for a request, only the time limit ends it.
             values.set("timeout", Value::Duration(SignedDuration::from_millis(300)));
             let heartbeat = heartbeat(&values);
-            let reading = heartbeat.read().await;
+            let reading = heartbeat.read().await.reading;
             shown += &format!("{heartbeat:?} {reading:?} {}\n", failed(reading.clone()));
         }
     }

@@ -46,7 +46,7 @@ const FIELDS: &[Field] = &[
         "interpreter",
         FieldType::Text,
         "The Python to run it in, with the package `autoscalebot` installed; the one that `AUTOSCALEBOT_PYTHON` names unless \
-         set, else `python3`.",
+         set, else the one beside this program, else `python3`.",
         "\"/srv/shop/.venv/bin/python\"",
     ),
     Field::optional(
@@ -84,7 +84,13 @@ impl Backend {
                 "is no dotted path: write the module and the class, such as \"shop.notify.Pager\"",
             ));
         }
-        let known = || std::env::var("AUTOSCALEBOT_PYTHON").ok().filter(|python| !python.is_empty());
+        let known = || {
+            let named = std::env::var("AUTOSCALEBOT_PYTHON").ok().filter(|python| !python.is_empty());
+            // In a virtual environment this program and its Python are in one folder.
+            let beside = || Some(std::env::current_exe().ok()?.parent()?.join("python3"));
+            let beside = || beside().filter(|python| python.is_file())?.into_os_string().into_string().ok();
+            named.or_else(beside)
+        };
         let interpreter = values.text("interpreter").map(str::to_owned).or_else(known);
         let python = Python {
             interpreter: interpreter.unwrap_or_else(|| "python3".into()).into(),
