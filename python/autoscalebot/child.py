@@ -20,10 +20,11 @@ import sys
 import threading
 import traceback
 from importlib import import_module
-from typing import Any, Callable, TextIO
+from typing import Any, TextIO
 
 from autoscalebot import JUST_RIGHT, TOO_HIGH, TOO_LOW
 from autoscalebot.backends.notification.base import Autoscaler, NotificationBackend
+from autoscalebot.policy import Policy
 
 #: Which method of a backend an event calls, by its topic; `decided` and what is not here are in `tell`.
 METHODS = {
@@ -99,27 +100,6 @@ class Notifier:
             autoscaler._told(event)
         tell(backend, event)
         return None
-
-
-class Policy:
-    """One function that decides."""
-
-    def __init__(self, path: str) -> None:
-        """Import nothing yet, as with a notifier."""
-        self.path = path
-
-    def answer(self, request: Request) -> dict[str, Any]:
-        """Return the wanted number of dynos, or none, and why."""
-        decide: Callable[[Any], Any] = find(self.path)
-        if request.get("probe"):
-            return {}
-        said = decide(request["input"])
-        desired, reason = said if isinstance(said, tuple) else (said, "")
-        if desired is not None and (isinstance(desired, bool) or not isinstance(desired, int) or desired < 0):
-            raise OfNoUse(
-                f"{self.path} wants {desired!r} dynos: return a whole number from 0 up, or None, and a reason"
-            )
-        return {"desired": desired, "reason": str(reason)}
 
 
 class Worker:

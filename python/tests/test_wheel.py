@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
+import tarfile
 import zipfile
 from email.parser import Parser
 from pathlib import Path
@@ -29,6 +32,23 @@ def test_one_wheel_for_every_python(wheel: Path) -> None:
 
 def test_twine_is_content(wheel: Path, tmp_path: Path) -> None:
     run(sys.executable, "-m", "twine", "check", "--strict", wheel)
+
+
+def test_the_source_distribution_is_whole(tmp_path: Path) -> None:
+    """Every file that a crate takes in from outside of the crates is there, and so are license and text."""
+    run(sys.executable, "-m", "maturin", "sdist", "-o", tmp_path, cwd=REPO)
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    run(sys.executable, "-m", "twine", "check", "--strict", sdist)
+    with tarfile.open(sdist) as file:
+        names = {name.partition("/")[2] for name in file.getnames()}
+        sources = [member for member in file.getmembers() if re.search(r"/src/.*(?<!_tests)\.rs$", member.name)]
+        assert len(sources) > 50
+        for member in sources:
+            text = file.extractfile(member).read().decode()  # type: ignore[union-attr]
+            for taken in re.findall(r'include_(?:str|bytes)!\("((?:\.\./)+[^"]+)"\)', text):
+                path = os.path.normpath(Path(member.name.partition("/")[2]).parent / taken)
+                assert path in names, f"{member.name} takes in {path}: name it in pyproject.toml"
+    assert {"LICENSE", "pyproject.toml", "python/README.md", "python/autoscalebot/py.typed"} <= names
 
 
 def test_the_command_and_the_module_are_one_program(bare: Venv) -> None:
