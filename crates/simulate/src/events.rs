@@ -164,8 +164,7 @@ impl<'a> Exact<'a> {
         spread(&mut self.busy, starts, ends);
         spread(&mut self.under_way, request.at, ends);
         self.windows.under_way(request.at, ends, 1.0);
-        self.windows.busy(starts, ends, 1.0);
-        self.windows.begun(starts, request.service, 1.0);
+        self.windows.begun(starts, request.service, wait, 1.0);
         self.windows.answered(request.at + response, response, 1.0);
     }
 
@@ -329,6 +328,18 @@ impl World for Exact<'_> {
 
     fn quantity(&self) -> Dynos {
         self.fleet.quantity()
+    }
+
+    fn serving(&self) -> Dynos {
+        self.fleet.serving_at(self.now)
+    }
+
+    fn busy(&self) -> f64 {
+        self.servers.iter().filter(|server| server.used && server.free_at > self.now).count() as f64
+    }
+
+    fn oldest_wait(&self) -> f64 {
+        self.waiting.front().map_or(0.0, |request| self.now - request.at)
     }
 
     fn read(&mut self, meter: Meter) -> Reading {

@@ -138,13 +138,8 @@ impl<'a> Fluid<'a> {
         }
         let cell = self.cells.at(lambda, servers);
         let requests = lambda * secs;
-        self.note(
-            end,
-            requests,
-            requests,
-            lambda / self.app.mu(),
-            lambda * (cell.mean_wait + self.app.service.mean_secs),
-        );
+        let time = cell.mean_wait + self.app.service.mean_secs;
+        self.note(end, (requests, requests, cell.mean_wait), lambda / self.app.mu(), lambda * time);
         self.part(requests, cell, 0.0);
     }
 
@@ -175,7 +170,8 @@ impl<'a> Fluid<'a> {
         let longest = self.app.timeout_secs.map_or(f64::INFINITY, |timeout| self.longest_wait(timeout));
         let wait = if servers > 0 { middle / capacity } else { self.wait_for_dynos(end) }.min(longest);
         let cell = self.cells.at(0.0, servers.max(1));
-        self.note(end, came, done, done / self.app.mu() / secs, middle + done / self.app.mu() / secs);
+        let busy = done / self.app.mu() / secs;
+        self.note(end, (came, done, wait), busy, middle + busy);
         let served = (came - lost).max(0.0);
         self.part(served, cell, wait);
         self.current.sums.requests += came - served;
@@ -190,13 +186,12 @@ impl<'a> Fluid<'a> {
         self.fleet.next_ready(at).map_or(ENDLESS_SECS, |ready| ready - at)
     }
 
-    /// Adds a span to the windows and to the minute's means.
-    fn note(&mut self, end: f64, came: f64, begun: f64, busy: f64, under_way: f64) {
+    /// Adds a span to the windows and to the minute's means: requests that came, that were begun, and their wait.
+    fn note(&mut self, end: f64, (came, begun, wait): (f64, f64, f64), busy: f64, under_way: f64) {
         let secs = end - self.now;
         self.windows.arrived(self.now, came);
-        self.windows.busy(self.now, end, busy);
         self.windows.under_way(self.now, end, under_way);
-        self.windows.begun(self.now, self.app.service.mean_secs, begun);
+        self.windows.begun(self.now, self.app.service.mean_secs, wait, begun);
         self.current.busy_secs += busy * secs;
         self.current.under_way_secs += under_way * secs;
     }
@@ -309,6 +304,20 @@ impl World for Fluid<'_> {
 
     fn quantity(&self) -> Dynos {
         self.fleet.quantity()
+    }
+
+    fn serving(&self) -> Dynos {
+        self.fleet.serving_at(self.now)
+    }
+
+    fn busy(&self) -> f64 {
+        let servers = f64::from(self.servers());
+        if self.backlog > NO_REQUEST { servers } else { servers.min(self.rate() / self.app.mu()) }
+    }
+
+    fn oldest_wait(&self) -> f64 {
+        let capacity = f64::from(self.servers()) * self.app.mu();
+        if capacity > 0.0 { self.backlog / capacity } else { 0.0 }
     }
 
     fn read(&mut self, meter: Meter) -> Reading {

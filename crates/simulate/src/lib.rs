@@ -12,11 +12,14 @@ mod events;
 
 mod fleet;
 mod fluid;
+pub mod html;
 pub mod minutes;
 pub mod model;
 pub mod outcome;
 pub mod parallel;
 mod pieces;
+mod plot;
+pub mod report;
 pub mod rivals;
 pub mod run;
 mod spread;

@@ -26,6 +26,8 @@ pub struct App {
     pub boot_secs: f64,
     /// From a decision to the quantity being set.
     pub call_secs: f64,
+    /// Whether the platform says which dynos serve, and which still boot.
+    pub ready_known: bool,
     /// How old the newest requests are that a measurement counts; a probe of our own has none.
     pub metric_delay_secs: f64,
     /// The relative standard deviation of the error of measurements, 0 or more.
@@ -100,6 +102,7 @@ impl Default for App {
             timeout_secs: Some(30.0),
             boot_secs: 30.0,
             call_secs: 1.0,
+            ready_known: false,
             metric_delay_secs: 0.0,
             metric_noise: 0.0,
             objective_secs: 0.5,
@@ -196,10 +199,12 @@ impl Meter {
         }
     }
 
-    /// The length of its window in seconds; `None` for what is read at one instant.
+    /// The length in seconds of its window, or of the averages that are told beside its number; `None` for a probe, which
+    /// knows nothing else.
     pub fn window_secs(self) -> Option<f64> {
         match self {
-            Self::Probe { .. } | Self::Waiting => None,
+            Self::Probe { .. } => None,
+            Self::Waiting => Some(60.0),
             Self::Percentile { window_secs, .. } | Self::Rate { window_secs } | Self::Concurrency { window_secs } => {
                 Some(window_secs.max(1.0))
             }

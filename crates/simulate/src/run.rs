@@ -3,7 +3,9 @@
 //! Each tick reads the meters, decides with [`decide`], waits for what a probe and the scaling call take, sets the quantity, and
 //! moves the state with [`settle`], as the engine does. Ticks never stack: one that falls into a call is left out.
 
-use autoscalebot_core::{CallOutcome, Dynos, Observation, Reading, Record, Sample, Spec, State, decide, settle};
+use autoscalebot_core::{
+    Action, CallOutcome, Dynos, Observation, Reading, Record, Sample, Spec, State, Taken, decide, settle,
+};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -83,6 +85,9 @@ pub enum SimulateError {
         /// What is wrong and what to do.
         what: String,
     },
+    /// A chart that cannot be drawn.
+    #[error("{0}")]
+    Plot(String),
     /// A search that has nothing to do.
     #[error("{0}")]
     Search(String),
@@ -239,7 +244,7 @@ fn drive(
             (Some(outcome), _) => outcome,
             (None, desired) => {
                 let quantity = match record.action {
-                    autoscalebot_core::Action::Set(quantity) => quantity,
+                    Action::Set(quantity) => quantity,
                     _ => desired.unwrap_or_default(),
                 };
                 let set_at = (now + read_secs + scenario.app.call_secs).min(end);
@@ -270,17 +275,20 @@ fn observe(
     let at = scenario.instant(now);
     let mut read_secs = 0.0_f64;
     let samples = contender.meters.iter().map(|meter| {
+        let mut error = |value: f64| value * error_factor(scenario.app.metric_noise, errors);
         let reading = match world.read(*meter) {
-            Reading::Value(value) => Reading::number(value * error_factor(scenario.app.metric_noise, errors)),
+            Reading::Value(value) => Reading::number(error(value)),
             failed @ Reading::Failed(_) => failed,
         };
+        let detail = world.detail(*meter);
         if let Meter::Probe { budget_secs } = meter {
             // A probe's answer takes its own time; all sources of a tick are read side by side.
             let took = if let Reading::Value(ms) = &reading { ms / 1000.0 } else { *budget_secs };
             read_secs = read_secs.max(took.min(*budget_secs));
         }
-        Some(Sample::new(at, reading))
+        Some(Sample::new(at, Taken { reading, detail }))
     });
     let samples = samples.collect();
-    (Observation { at, dynos: Ok(world.quantity()), samples, pause: None, ..Observation::default() }, read_secs)
+    let (dynos, ready) = (Ok(world.quantity()), scenario.app.ready_known.then(|| world.serving()));
+    (Observation { at, dynos, samples, ready, ..Observation::default() }, read_secs)
 }

@@ -18,10 +18,8 @@ struct Bucket {
     arrived: f64,
     /// Request-seconds of all requests under way.
     under_way: f64,
-    /// Server-seconds of work.
-    busy: f64,
-    /// Requests whose work began, and seconds of it.
-    begun: (f64, f64),
+    /// Requests whose work began, seconds of it, and seconds that they had waited.
+    begun: (f64, f64, f64),
     /// Response times of what was answered; none where no meter reads percentiles.
     answered: Option<Coarse>,
 }
@@ -33,10 +31,10 @@ pub(crate) struct Load {
     pub(crate) rate: f64,
     /// Requests under way at once.
     pub(crate) concurrency: f64,
-    /// Servers at work at once.
-    pub(crate) busy: f64,
     /// Mean seconds of work on a request; `None` where none was begun.
     pub(crate) service_secs: Option<f64>,
+    /// Mean seconds that these had waited.
+    pub(crate) wait_secs: Option<f64>,
 }
 
 /// The recent past.
@@ -89,8 +87,7 @@ impl Windows {
             let bucket = self.spare.pop().unwrap_or_else(|| Bucket {
                 arrived: 0.0,
                 under_way: 0.0,
-                busy: 0.0,
-                begun: (0.0, 0.0),
+                begun: (0.0, 0.0, 0.0),
                 answered: self.percentiles.then(Coarse::new),
             });
             self.kept.push_back(bucket);
@@ -121,23 +118,14 @@ impl Windows {
         });
     }
 
-    /// `weight` requests were worked on from `begin` to `end`.
+    /// The work on `weight` requests began at `at`, each of `secs`, after a wait.
     #[inline]
-    pub(crate) fn busy(&mut self, begin: f64, end: f64, weight: f64) {
-        pieces::each(begin, end, self.secs, |index, secs| {
-            if let Some(bucket) = self.bucket(index) {
-                bucket.busy += secs * weight;
-            }
-        });
-    }
-
-    /// The work on `weight` requests began at `at`, each of `secs`.
-    #[inline]
-    pub(crate) fn begun(&mut self, at: f64, secs: f64, weight: f64) {
+    pub(crate) fn begun(&mut self, at: f64, secs: f64, wait: f64, weight: f64) {
         let index = self.index(at);
         if let Some(bucket) = self.bucket(index) {
             bucket.begun.0 += weight;
             bucket.begun.1 += secs * weight;
+            bucket.begun.2 += wait * weight;
         }
     }
 
@@ -159,7 +147,7 @@ impl Windows {
         while self.first < keep_from {
             self.first += 1;
             if let Some(mut bucket) = self.kept.pop_front() {
-                (bucket.arrived, bucket.under_way, bucket.busy, bucket.begun) = (0.0, 0.0, 0.0, (0.0, 0.0));
+                (bucket.arrived, bucket.under_way, bucket.begun) = (0.0, 0.0, (0.0, 0.0, 0.0));
                 if let Some(spread) = &mut bucket.answered {
                     spread.clear();
                 }
@@ -193,16 +181,12 @@ impl Windows {
             let Some(bucket) = index.checked_sub(self.first).and_then(|place| self.kept.get(place)) else { continue };
             sum.0 += bucket.arrived;
             sum.1 += bucket.under_way;
-            sum.2 += bucket.busy;
-            sum.3 += bucket.begun.0;
-            sum.4 += bucket.begun.1;
+            sum.2 += bucket.begun.0;
+            sum.3 += bucket.begun.1;
+            sum.4 += bucket.begun.2;
         }
-        Load {
-            rate: sum.0 / secs,
-            concurrency: sum.1 / secs,
-            busy: sum.2 / secs,
-            service_secs: (sum.3 > 0.0).then(|| sum.4 / sum.3),
-        }
+        let mean = |of: f64| (sum.2 > 0.0).then(|| of / sum.2);
+        Load { rate: sum.0 / secs, concurrency: sum.1 / secs, service_secs: mean(sum.3), wait_secs: mean(sum.4) }
     }
 
     /// Whether any whole bucket lies in the window.

@@ -1,6 +1,6 @@
 //! [`World`]: the simulated app as a run sees it. Two stand behind it: `events`, exact to each request, and `fluid`.
 
-use autoscalebot_core::{Dynos, Failure, Reading};
+use autoscalebot_core::{Detail, Dynos, Failure, Reading};
 
 use crate::minutes::{Minute, Times};
 use crate::model::Meter;
@@ -17,11 +17,45 @@ pub(crate) trait World {
     /// The quantity on the platform.
     fn quantity(&self) -> Dynos;
 
+    /// Dynos that serve now.
+    fn serving(&self) -> Dynos;
+
+    /// Servers at work now.
+    fn busy(&self) -> f64;
+
+    /// How long the oldest request that waits has waited, in seconds; 0 where none does.
+    fn oldest_wait(&self) -> f64;
+
     /// What a meter reads now, free of error.
     fn read(&mut self, meter: Meter) -> Reading;
 
     /// The averages behind a reading now, over a window in seconds.
     fn load(&mut self, window_secs: f64) -> Load;
+
+    /// What a source tells beside a meter's number. A probe knows nothing more; a queue knows its jobs; logs know the rest.
+    fn detail(&mut self, meter: Meter) -> Detail {
+        let Some(window_secs) = meter.window_secs() else { return Detail::default() };
+        let load = self.load(window_secs);
+        let ms = |secs: f64| secs * 1000.0;
+        let service_ms = load.service_secs.map(ms);
+        match meter {
+            Meter::Waiting => Detail {
+                rate: Some(load.rate),
+                concurrency: None,
+                busy: Some(self.busy()),
+                service_ms,
+                latency_ms: Some(ms(self.oldest_wait())),
+            },
+            // Requests that are being served need no dyno kept for them: a dyno that stops finishes them first.
+            _ => Detail {
+                rate: Some(load.rate),
+                concurrency: Some(load.concurrency),
+                busy: None,
+                service_ms,
+                latency_ms: load.wait_secs.map(ms),
+            },
+        }
+    }
 
     /// Serves what is left, takes no more, and gives the accounts.
     fn finish(self) -> (Vec<Minute>, Times);

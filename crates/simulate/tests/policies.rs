@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use autoscalebot_core::policy::consecutive::Consecutive;
 use autoscalebot_simulate::{
-    Arrivals, Contender, Meter, Mode, Parameter, Scenario, Search, Shape, Trace, TuneVerdict, compare, rivals, run,
-    run_with, tune,
+    Arrivals, Contender, Meter, Mode, Parameter, Scenario, Search, Shape, Trace, TuneVerdict, assert, compare, html,
+    report, rivals, run, run_with, tune,
 };
 use common::{bounds, consecutive, constant, fixed};
 
@@ -161,6 +161,29 @@ fn rivals_and_the_optimum_in_one_table() {
     assert!(comparison.optimum.slow_share < 0.05, "{}", comparison.optimum.slow_share);
     assert!((comparison.optimum.optimum_ratio - 1.0).abs() < 0.02, "{}", comparison.optimum.optimum_ratio);
     assert!(!comparison.unbeaten().is_empty());
+    let text = report::text(&comparison);
+    assert!(text.lines().any(|line| line.starts_with("heroku-fitted  ")), "{text}");
+    let json = report::json(&comparison);
+    assert_eq!(json["reports"][0]["name"], "consecutive");
+    assert!(json["optimum"]["p95_secs"].is_f64() && json["reports"][0]["minutes"].is_null());
+    let page = html::html(&comparison).unwrap();
+    assert_eq!(page.matches("<svg").count(), 3);
+    assert!(
+        page.contains("clairvoyant optimum") && page.contains("requests per second") && page.contains("milliseconds")
+    );
+    assert!(
+        !page.contains("http://")
+            || page.matches("http://").count() == page.matches("http://www.w3.org/2000/svg").count()
+    );
+    assert!(!page.contains("<script") && !page.contains("https://"));
+    for assertion in assert::parse("slow_share < 100%, dyno_hours > 0 and changes > 1").unwrap() {
+        assertion.check(&comparison.reports[0]).unwrap();
+    }
+    let broken = assert::parse("slow_share < 0.1%").unwrap()[0].check(heroku).unwrap_err().to_string();
+    assert!(
+        broken.starts_with("heroku on synthetic-flash-crowd: slow_share < 0.001 does not hold, it is 0."),
+        "{broken}"
+    );
 }
 
 #[test]
