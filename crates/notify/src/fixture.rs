@@ -6,8 +6,8 @@ use autoscalebot_core::policy::Proposal;
 use autoscalebot_core::record::Reason;
 use autoscalebot_core::record::{GateNote, Measured};
 use autoscalebot_core::{
-    Action, BoundsInForce, Call, Condition, Dynos, Event, EventKind, Failure, InForce, Phrase, Reading, Record, Unit,
-    Verdict,
+    Action, BoundsInForce, Call, Condition, Detail, Dynos, Event, EventKind, Failure, InForce, Phrase, Reading, Record,
+    Unit, Verdict,
 };
 use jiff::{SignedDuration, Timestamp};
 use smallvec::smallvec;
@@ -33,6 +33,7 @@ pub(crate) fn record(secs: i64, conditions: &[Condition]) -> Record {
                 unit: Unit::Milliseconds,
                 sampled_at: Some(at(secs)),
                 reading: Reading::Value(1074.25),
+                detail: Detail::default(),
                 verdict: Verdict::TooHigh,
                 point: None,
                 proposal: Proposal::want(4, Phrase::with("{0} readings in a row were too high", [3.0])),
@@ -42,6 +43,7 @@ pub(crate) fn record(secs: i64, conditions: &[Condition]) -> Record {
                 unit: Unit::Jobs,
                 sampled_at: None,
                 reading: Reading::Failed(Failure::Timeout),
+                detail: Detail::default(),
                 verdict: Verdict::Unknown,
                 point: None,
                 proposal: Proposal::unknown(Phrase::new("no reading")),
@@ -57,6 +59,8 @@ pub(crate) fn record(secs: i64, conditions: &[Condition]) -> Record {
         dynos_error: None,
         call_error: None,
         pause: None,
+        ready: None,
+        released_at: None,
     }
 }
 

@@ -49,9 +49,9 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// Exact where that takes seconds (up to 20 million requests), else fluid.
+    /// Exact where that takes seconds (up to 50 million requests), else fluid.
     pub fn for_trace(trace: &Trace) -> Self {
-        if trace.total() <= 2e7 { Self::Exact } else { Self::Fluid }
+        if trace.total() <= 5e7 { Self::Exact } else { Self::Fluid }
     }
 }
 

@@ -11,11 +11,13 @@ const OCTAVES: usize = 32;
 pub(crate) struct Spread<const BITS: u32> {
     counts: Vec<f64>,
     total: f64,
+    /// The longest time counted: no percentile is beyond it.
+    longest: f64,
 }
 
 impl<const BITS: u32> Spread<BITS> {
     pub(crate) fn new() -> Self {
-        Self { counts: vec![0.0; OCTAVES << BITS], total: 0.0 }
+        Self { counts: vec![0.0; OCTAVES << BITS], total: 0.0, longest: 0.0 }
     }
 
     fn bin(secs: f64) -> usize {
@@ -36,6 +38,7 @@ impl<const BITS: u32> Spread<BITS> {
             *count += weight;
         }
         self.total += weight;
+        self.longest = self.longest.max(secs);
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
@@ -43,11 +46,13 @@ impl<const BITS: u32> Spread<BITS> {
             *count += more;
         }
         self.total += other.total;
+        self.longest = self.longest.max(other.longest);
     }
 
     pub(crate) fn clear(&mut self) {
         self.counts.fill(0.0);
         self.total = 0.0;
+        self.longest = 0.0;
     }
 
     /// The time that a share `quantile` does not exceed, straight within its bin; `None` where nothing was counted.
@@ -56,16 +61,14 @@ impl<const BITS: u32> Spread<BITS> {
             return None;
         }
         let mut left = quantile * self.total;
-        let mut last = 0.0;
         for (bin, count) in self.counts.iter().enumerate().filter(|(_, count)| **count > 0.0) {
             let (low, high) = (Self::edge(bin), Self::edge(bin + 1));
             if left <= *count {
-                return Some(low + (high - low) * (left / count));
+                return Some((low + (high - low) * (left / count)).min(self.longest));
             }
             left -= count;
-            last = high;
         }
-        Some(last)
+        Some(self.longest)
     }
 }
 
