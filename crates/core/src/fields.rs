@@ -18,6 +18,8 @@ pub enum FieldType {
     Text,
     /// One of a few words.
     OneOf(&'static [&'static str]),
+    /// One of a few words, each of which says what the measurement's numbers count.
+    Counts(&'static [(&'static str, Unit)]),
     /// `true` or `false`.
     Flag,
     /// A whole number in this range, both ends included.
@@ -89,7 +91,7 @@ pub enum Value {
     Number(f64),
     /// A duration.
     Duration(SignedDuration),
-    /// A URL; show it with [`masked_url`](crate::masked_url), as it may hold a password.
+    /// A URL; show it with [`masked_url`], as it may hold a password.
     Url(url::Url),
     /// A secret.
     Secret(Secret),
@@ -247,7 +249,7 @@ pub struct Description {
 pub struct MeasurementKind {
     /// Its name, sentence and fields (`every`, `name`, `max_age` and `decide` are read for all kinds and not listed).
     pub description: Description,
-    /// What its numbers count.
+    /// What its numbers count, unless one of its fields says so ([`MeasurementKind::unit_of`]).
     pub unit: Unit,
     /// Whether a failure that looks like overload counts as too slow ([`Failure::looks_like_overload`](crate::Failure)).
     pub failures_mean_overload: bool,
@@ -255,6 +257,20 @@ pub struct MeasurementKind {
     pub default_every: &'static str,
     /// Faults across fields, found when the settings are checked, with the interval as the second argument.
     pub check: fn(&Values, SignedDuration) -> Result<(), FieldError>,
+}
+
+impl MeasurementKind {
+    /// What its numbers count with these settings: as a field of the type [`FieldType::Counts`] says, else always the same.
+    pub fn unit_of(&self, values: &Values) -> Unit {
+        let said = |field: &Field| match field.kind {
+            FieldType::Counts(words) => {
+                let word = values.text(field.name)?;
+                words.iter().find(|(known, _)| *known == word).map(|(_, unit)| *unit)
+            }
+            _ => None,
+        };
+        self.description.fields.iter().find_map(said).unwrap_or(self.unit)
+    }
 }
 
 /// A kind of platform as far as checking settings needs it.
