@@ -3,6 +3,7 @@
 //! Results go to standard output, logs and messages to standard error. What is decided is the core's work, when is the
 //! engine's; nothing of either is here.
 
+mod advise;
 mod cli;
 mod commands;
 mod demo;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use autoscalebot_core::State;
 use autoscalebot_core::fields::{FieldError, MeasurementKind, NotifyKind, PlatformKind, Value};
-use autoscalebot_engine::{AppPlan, Memory, ProcessPlan, Source};
+use autoscalebot_engine::{Advise, AppPlan, Memory, ProcessPlan, Source};
 use autoscalebot_measure::{MEASUREMENTS, MeasureContext};
 use autoscalebot_notify::CHANNELS;
 use autoscalebot_notify::deliver::{Channel, Desk};
@@ -16,6 +16,7 @@ use autoscalebot_platform::{PLATFORMS, Platform, PlatformContext};
 use autoscalebot_settings::{App, Kinds, Measurement, Process, Settings};
 use autoscalebot_store::{ProcessKey, Store};
 
+use crate::advise::Function;
 use crate::fault::Fault;
 
 /// The kinds of every room, for the settings to check against.
@@ -73,7 +74,9 @@ pub(crate) fn source(app: &App, process: &Process, index: usize, measurement: &M
     let place = format!("apps.{}.processes.{}.measure[{index}]", app.key, process.spec.process);
     let context = MeasureContext { app: &app.key, process: &process.spec.process, every };
     let measure = (entry.build)(&measurement.section.values, context).map_err(|error| setting(&place, &error))?;
-    Ok(Source { measure, every })
+    let adviser = process.spec.measurements.get(index).and_then(|measured| measured.policy.adviser());
+    let adviser = adviser.map(|adviser| Arc::new(Function::new(adviser)) as Arc<dyn Advise>);
+    Ok(Source { measure, every, adviser })
 }
 
 /// Builds the apps, each process going on from what the store knows of it.

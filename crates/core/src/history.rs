@@ -40,6 +40,9 @@ pub struct History {
 }
 
 impl History {
+    /// No samples.
+    pub(crate) const EMPTY: Self = Self { points: VecDeque::new(), seen: None };
+
     /// Whether a sample of this instant has not been seen yet.
     pub fn is_new(&self, at: Timestamp) -> bool {
         self.seen.is_none_or(|seen| at > seen)

@@ -3,9 +3,11 @@
 //! Nothing here does I/O, waits, logs or asks what time it is: time comes in as a value. The daemon, `replay`, `simulate`,
 //! `explain` and the tests all call [`decide`] and [`settle`]; the engine crate owns the clock and the calls.
 //!
-//! Read in the order of a tick: [`sample`] → [`policy`] (on the evidence of [`history`]) → [`tick`] (combine) → [`gate`] →
-//! [`bounds`] → [`record`] → [`event`]; [`state`] is what is carried on to the next.
+//! Read in the order of a tick: [`sample`] → [`advice`] (where a policy asks for it) → [`policy`] (on the evidence of
+//! [`history`]) → [`tick`] (combine) → [`gate`] → [`bounds`] → [`record`] → [`event`]; [`state`] is what is carried on to the
+//! next.
 
+pub mod advice;
 pub mod bounds;
 pub mod condition;
 pub mod event;
@@ -22,6 +24,7 @@ pub mod spec;
 pub mod state;
 pub mod tick;
 
+pub use advice::{Question, questions};
 pub use bounds::{BoundTable, BoundTables, Bounds, BoundsInForce, InForce, MinuteOfWeek};
 pub use condition::Condition;
 pub use event::{Event, EventKind, events};

@@ -13,7 +13,7 @@ use crate::condition::Condition;
 use crate::history::Point;
 use crate::observation::Pause;
 use crate::policy::Proposal;
-use crate::{BoundsInForce, Detail, Dynos, Failure, InForce, Phrase, Reading, Spec, State, Unit, Verdict};
+use crate::{Advice, BoundsInForce, Detail, Dynos, Failure, InForce, Phrase, Reading, Spec, State, Unit, Verdict};
 
 /// One decision.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,6 +78,8 @@ pub struct Measured {
     pub point: Option<Point>,
     /// What the policy wants.
     pub proposal: Proposal,
+    /// What somebody outside the core advised, where the policy asks for that.
+    pub advice: Option<Advice>,
 }
 
 /// What to do.
@@ -299,14 +301,23 @@ impl fmt::Display for Sentence<'_> {
 impl Sentence<'_> {
     fn policy(&self, f: &mut fmt::Formatter<'_>, index: usize) -> fmt::Result {
         let Some(measured) = self.0.measured.get(index) else { return Ok(()) };
-        write!(f, "{}: {}", measured.name, measured.proposal.why)
+        write!(f, "{}: {}", measured.name, measured.proposal.why)?;
+        match &measured.advice {
+            Some(advice) if !advice.why.is_empty() => write!(f, ": {}", advice.why),
+            _ => Ok(()),
+        }
     }
 
     fn unknown(&self, f: &mut fmt::Formatter<'_>, index: usize) -> fmt::Result {
         let Some(measured) = self.0.measured.get(index) else { return Ok(()) };
         write!(f, "{} is unknown", measured.name)?;
-        if let Reading::Failed(failure) = &measured.reading {
-            write!(f, " ({failure})")?;
+        match (&measured.reading, &measured.advice) {
+            (Reading::Failed(failure), _) if measured.verdict == Verdict::Unknown => write!(f, " ({failure})")?,
+            (_, Some(advice)) if !advice.why.is_empty() => {
+                write!(f, " ({}: {})", measured.proposal.why, advice.why)?;
+            }
+            _ if measured.verdict != Verdict::Unknown => write!(f, " ({})", measured.proposal.why)?,
+            _ => {}
         }
         f.write_str(": nothing changes")
     }
@@ -389,6 +400,9 @@ impl Serialize for Measured {
         }
         out.serialize_entry("desired", &self.proposal.desired)?;
         out.serialize_entry("why", &self.proposal.why)?;
+        if let Some(advice) = &self.advice {
+            out.serialize_entry("advice", advice)?;
+        }
         out.end()
     }
 }

@@ -165,21 +165,12 @@ fn overall(measured: &[Measured]) -> Verdict {
 }
 
 fn measure(spec: &Spec, state: &State, seen: &Observation, in_force: BoundsInForce) -> SmallVec<[Measured; 2]> {
-    // The quantity was changed by somebody else since the last tick: what was measured before argues no longer.
-    let changed_by_hand = changed_by_hand(state, seen);
-    let none = History::default();
     let mut all = SmallVec::new();
     for (index, measurement) in spec.measurements.iter().enumerate() {
-        let sample = seen.samples.get(index).and_then(Option::as_ref);
-        let reading = usable(measurement, seen.at, sample);
-        let verdict = verdict(measurement, &reading);
-        let history = state.history(&measurement.name).filter(|_| !changed_by_hand).unwrap_or(&none);
-        let fresh = sample.filter(|sample| {
-            state.history(&measurement.name).is_none_or(|history| history.is_new(sample.at))
-                && state.last_scale.is_none_or(|scaled| sample.at > scaled)
-        });
-        let detail = sample.map(|sample| sample.detail).unwrap_or_default();
-        let point = fresh.and_then(|sample| point(sample.at, verdict, &reading, detail));
+        let Some(Look { sample, reading, verdict, history, detail, point }) = look(spec, state, seen, index) else {
+            continue;
+        };
+        let advice = seen.advice.get(index).and_then(Option::as_ref);
         let proposal = match (verdict, seen.dynos.as_ref()) {
             (Verdict::Unknown, _) => Proposal::unknown(Phrase::new("there is no usable reading")),
             (_, Err(_)) => Proposal::unknown(Phrase::new("the platform does not say how many dynos run")),
@@ -190,7 +181,7 @@ fn measure(spec: &Spec, state: &State, seen: &Observation, in_force: BoundsInFor
                 ready: seen.ready.unwrap_or(*dynos).min(*dynos),
                 evidence: Evidence::new(history, point),
                 detail,
-                advice: seen.advice.get(index).and_then(Option::as_ref),
+                advice,
             }),
         };
         all.push(Measured {
@@ -202,9 +193,41 @@ fn measure(spec: &Spec, state: &State, seen: &Observation, in_force: BoundsInFor
             verdict,
             point,
             proposal,
+            advice: advice.cloned(),
         });
     }
     all
+}
+
+/// One measurement as this tick sees it.
+pub(crate) struct Look<'a> {
+    sample: Option<&'a Sample>,
+    reading: Reading,
+    pub(crate) verdict: Verdict,
+    /// The evidence so far.
+    pub(crate) history: &'a History,
+    detail: Detail,
+    /// What is added to the evidence.
+    pub(crate) point: Option<Point>,
+}
+
+/// Looks at one measurement; `None` where the settings have none of that index.
+pub(crate) fn look<'a>(spec: &Spec, state: &'a State, seen: &'a Observation, index: usize) -> Option<Look<'a>> {
+    static NONE: History = History::EMPTY;
+    let measurement = spec.measurements.get(index)?;
+    // The quantity was changed by somebody else since the last tick: what was measured before argues no longer.
+    let changed_by_hand = changed_by_hand(state, seen);
+    let sample = seen.samples.get(index).and_then(Option::as_ref);
+    let reading = usable(measurement, seen.at, sample);
+    let verdict = verdict(measurement, &reading);
+    let history = state.history(&measurement.name).filter(|_| !changed_by_hand).unwrap_or(&NONE);
+    let fresh = sample.filter(|sample| {
+        state.history(&measurement.name).is_none_or(|history| history.is_new(sample.at))
+            && state.last_scale.is_none_or(|scaled| sample.at > scaled)
+    });
+    let detail = sample.map(|sample| sample.detail).unwrap_or_default();
+    let point = fresh.and_then(|sample| point(sample.at, verdict, &reading, detail));
+    Some(Look { sample, reading, verdict, history, detail, point })
 }
 
 fn changed_by_hand(state: &State, seen: &Observation) -> bool {

@@ -2,6 +2,7 @@
 //!
 //! 1. [`AppLoop::run`] waits until a process is due;
 //! 2. [`AppLoop::read`] reads the formation (once) and the sources that are due, side by side, each within its time budget;
+//!    then, for policies that pass on advice, [`AppLoop::ask`] asks for it;
 //! 3. [`AppLoop::decide`] asks the core for each due process;
 //! 4. [`AppLoop::call`] makes one batch call for what differs, if anything does;
 //! 5. [`AppLoop::settle`] moves the states and publishes the events.
@@ -10,7 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use autoscalebot_core::{
-    Action, CallOutcome, Event, Failure, Observation, Reading, Record, Sample, State, decide, events, settle,
+    Action, Advice, CallOutcome, Event, Failure, Observation, Reading, Record, Sample, State, decide, events,
+    questions, settle,
 };
 use autoscalebot_measure::Measure;
 use autoscalebot_platform::{Change, Formation, PlatformError, Scaled};
@@ -91,14 +93,22 @@ impl AppLoop {
             due.advance(now, at, &process.spec);
         }
         let mut stop = self.shared.stop.clone();
-        let formation = tokio::select! {
-            formation = self.read(&due, at) => formation,
+        let (formation, seen) = tokio::select! {
+            seen = self.see(&due, at) => seen,
             _ = stop.wait_for(|stopping| *stopping) => return None,
         };
-        let due: Vec<_> = due.iter().map(Option::is_some).collect();
-        let records = self.decide(&due, &formation, at);
+        let records = self.decide(&seen);
         let outcomes = self.call(&records, &formation, at).await;
         Some(self.settle(records, outcomes))
+    }
+
+    /// What there is to see for this tick, advice included.
+    async fn see(&mut self, due: &[Option<Vec<bool>>], at: Timestamp) -> (SeenFormation, Vec<(usize, Observation)>) {
+        let formation = self.read(due, at).await;
+        let due: Vec<_> = due.iter().map(Option::is_some).collect();
+        let mut seen = self.observe(&due, &formation, at);
+        self.ask(&mut seen).await;
+        (formation, seen)
     }
 
     async fn read(&mut self, due: &[Option<Vec<bool>>], at: Timestamp) -> SeenFormation {
@@ -122,9 +132,9 @@ impl AppLoop {
         formation.unwrap_or(Err(PlatformError::Timeout(PLATFORM_BUDGET.as_secs())))
     }
 
-    fn decide(&self, due: &[bool], formation: &SeenFormation, at: Timestamp) -> Vec<(usize, Record)> {
+    fn observe(&self, due: &[bool], formation: &SeenFormation, at: Timestamp) -> Vec<(usize, Observation)> {
         let pauses = self.shared.memory.pauses();
-        let mut records = Vec::new();
+        let mut all = Vec::new();
         for (index, process) in self.plan.processes.iter().enumerate().filter(|(index, _)| due[*index]) {
             let key = self.key(process);
             let seen = Observation {
@@ -134,9 +144,42 @@ impl AppLoop {
                 pause: pauses.get(&key).cloned(),
                 ..Observation::default()
             };
-            records.push((index, decide(&process.spec, &process.state, &seen)));
+            all.push((index, seen));
         }
-        records
+        all
+    }
+
+    /// Asks whom the policies ask, side by side, each within its budget.
+    async fn ask(&self, seen: &mut [(usize, Observation)]) {
+        let mut asked = Vec::new();
+        for (slot, (index, seen)) in seen.iter().enumerate() {
+            let process = &self.plan.processes[*index];
+            if process.sources.iter().any(|source| source.adviser.is_some()) {
+                asked.extend(questions(&process.spec, &process.state, seen).into_iter().map(|q| (slot, *index, q)));
+            }
+        }
+        let answers = join_all(asked.iter().map(|(_, index, question)| async {
+            let adviser = self.plan.processes[*index].sources.get(question.index)?.adviser.as_ref()?;
+            let budget = Duration::try_from(question.adviser.timeout).unwrap_or_default().saturating_add(SOURCE_SLACK);
+            let late = |_| Advice { desired: None, why: format!("no answer within {budget:?}").into() };
+            Some(timeout(budget, adviser.advise(question)).await.unwrap_or_else(late))
+        }));
+        let answers = answers.await;
+        for ((slot, _, question), answer) in asked.iter().zip(answers) {
+            let advice = &mut seen[*slot].1.advice;
+            if advice.len() <= question.index {
+                advice.resize(question.index + 1, None);
+            }
+            advice[question.index] = answer;
+        }
+    }
+
+    fn decide(&self, seen: &[(usize, Observation)]) -> Vec<(usize, Record)> {
+        let decide = |(index, seen): &(usize, Observation)| {
+            let process = &self.plan.processes[*index];
+            (*index, decide(&process.spec, &process.state, seen))
+        };
+        seen.iter().map(decide).collect()
     }
 
     async fn call(&self, records: &[(usize, Record)], formation: &SeenFormation, at: Timestamp) -> Vec<CallOutcome> {

@@ -5,6 +5,7 @@
 //! after the other, so they never stack. The way of one tick is in `app.rs`: wait → read formation and sources →
 //! [`decide`](autoscalebot_core::decide) → one batch call → [`settle`](autoscalebot_core::settle) → publish.
 
+pub mod advise;
 mod app;
 pub mod board;
 pub mod clock;
@@ -13,6 +14,7 @@ pub mod memory;
 pub mod plan;
 mod schedule;
 
+pub use advise::Advise;
 pub use board::Board;
 pub use clock::{Clock, SystemClock};
 pub use engine::Engine;

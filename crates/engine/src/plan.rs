@@ -7,6 +7,8 @@ use autoscalebot_core::{Spec, State};
 use autoscalebot_measure::Measure;
 use autoscalebot_platform::Platform;
 
+use crate::advise::Advise;
+
 /// One app to run.
 #[derive(Debug)]
 pub struct AppPlan {
@@ -38,6 +40,8 @@ pub struct Source {
     pub measure: Arc<dyn Measure>,
     /// How often.
     pub every: Duration,
+    /// Whom its policy asks, if it asks anyone.
+    pub adviser: Option<Arc<dyn Advise>>,
 }
 
 /// Whether anything is changed.

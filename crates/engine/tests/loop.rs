@@ -154,7 +154,11 @@ fn spec(process: &str, min: u32, max: u32) -> Spec {
 
 fn process(spec: Spec, value: f64, every: Duration) -> ProcessPlan {
     let measure = Arc::new(Says { value, after: Duration::ZERO, budget: secs(10) });
-    ProcessPlan { spec: Arc::new(spec), sources: vec![Source { measure, every }], state: State::default() }
+    ProcessPlan {
+        spec: Arc::new(spec),
+        sources: vec![Source { measure, every, adviser: None }],
+        state: State::default(),
+    }
 }
 
 fn app(platform: &FakePlatform, processes: Vec<ProcessPlan>) -> AppPlan {

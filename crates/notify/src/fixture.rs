@@ -37,6 +37,7 @@ pub(crate) fn record(secs: i64, conditions: &[Condition]) -> Record {
                 verdict: Verdict::TooHigh,
                 point: None,
                 proposal: Proposal::want(4, Phrase::with("{0} readings in a row were too high", [3.0])),
+                advice: None,
             },
             Measured {
                 name: "queue".into(),
@@ -47,6 +48,7 @@ pub(crate) fn record(secs: i64, conditions: &[Condition]) -> Record {
                 verdict: Verdict::Unknown,
                 point: None,
                 proposal: Proposal::unknown(Phrase::new("no reading")),
+                advice: None,
             },
         ],
         verdict: Verdict::TooHigh,

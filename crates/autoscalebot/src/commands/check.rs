@@ -55,6 +55,9 @@ pub(crate) async fn check(loaded: &Loaded, args: &CheckArgs) -> Result<(), Fault
             }
         };
         report.try_one(&what, probe).await?;
+        if let Some(adviser) = &named.source.adviser {
+            report.try_one(&format!("{what} decide"), adviser.probe()).await?;
+        }
     }
     for channel in &channels {
         let probe = async { channel.notify.probe().await.map_err(|error| error.to_string()) };

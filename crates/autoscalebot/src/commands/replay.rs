@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use autoscalebot_core::{
-    Action, CallOutcome, Detail, Failure, Observation, Pause, Reading, Record, Sample, Spec, State, Taken, decide,
-    settle,
+    Action, Advice, CallOutcome, Detail, Failure, Observation, Pause, Reading, Record, Sample, Spec, State, Taken,
+    decide, settle,
 };
 use autoscalebot_settings::{Loaded, Settings, Source};
 use jiff::Timestamp;
@@ -63,6 +63,8 @@ struct MeasurementField {
     sampled_at: Option<Timestamp>,
     #[serde(default)]
     detail: Detail,
+    #[serde(default)]
+    advice: Option<Advice>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -195,7 +197,7 @@ impl Process {
             pause: tick.pause.clone(),
             ready: tick.ready,
             released_at: tick.released_at,
-            ..Observation::default()
+            advice: self.advice(tick),
         };
         let record = decide(&self.spec, &self.state, &seen);
         let fails = tick.scale_call == Some(ScaleCall::Fails) || tick.call.as_deref() == Some("failed");
@@ -225,6 +227,12 @@ impl Process {
                     .fault("nothing says how many dynos run before the first tick: add \"dynos\", or give --dynos N"))
             }
         }
+    }
+
+    /// Advice as it was given then: nobody is asked again.
+    fn advice(&self, tick: &TickLine) -> smallvec::SmallVec<[Option<Advice>; 1]> {
+        let given = |name: &str| tick.measurements.iter().find(|measured| measured.name == name)?.advice.clone();
+        self.spec.measurements.iter().map(|measurement| given(&measurement.name)).collect()
     }
 
     fn samples(&self, tick: &TickLine, place: Place<'_>) -> Result<smallvec::SmallVec<[Option<Sample>; 2]>, Fault> {

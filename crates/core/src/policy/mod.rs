@@ -6,13 +6,14 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::fields::{Description, FieldError, Values};
 use crate::history::{Evidence, Window};
 use crate::{Advice, Bounds, Detail, Dynos, Phrase, Unit, Verdict};
 
 pub mod consecutive;
+pub mod python;
 
 /// What a policy sees.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +67,26 @@ pub trait Policy: Debug + Send + Sync {
 
     /// The proposal for this tick. Called only when there is a usable sample that is not out of date.
     fn propose(&self, input: &PolicyInput<'_>) -> Proposal;
+
+    /// Whom to ask before each tick, for a policy that passes on advice from outside the core.
+    fn adviser(&self) -> Option<&Adviser> {
+        None
+    }
+}
+
+/// A function outside the core, and where it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Adviser {
+    /// Its dotted path.
+    pub function: String,
+    /// The program that runs it; none: the one at hand.
+    pub interpreter: Option<String>,
+    /// The settings module of a Django project to set up first.
+    pub django_settings: Option<String>,
+    /// A folder to import from, before all others.
+    pub path: Option<String>,
+    /// The most that it may take.
+    pub timeout: SignedDuration,
 }
 
 /// Makes a policy from settings already checked against its fields; faults across fields are found here.
@@ -81,4 +102,4 @@ pub struct PolicyKind {
 }
 
 /// Every policy, by name.
-pub const POLICIES: &[PolicyKind] = &[consecutive::KIND];
+pub const POLICIES: &[PolicyKind] = &[consecutive::KIND, python::KIND];

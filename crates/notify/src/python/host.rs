@@ -27,6 +27,27 @@ pub struct Python {
     pub path: Option<PathBuf>,
 }
 
+impl Python {
+    /// The Python that settings name, or the one at hand: what `AUTOSCALEBOT_PYTHON` names, else the one beside this
+    /// program, as in a virtual environment, else `python3`.
+    pub fn at_hand(interpreter: Option<&str>, django_settings: Option<&str>, path: Option<&str>) -> Self {
+        let named = || std::env::var_os("AUTOSCALEBOT_PYTHON").filter(|python| !python.is_empty()).map(PathBuf::from);
+        let beside = || {
+            let python = std::env::current_exe().ok()?.parent()?.join("python3");
+            python.is_file().then_some(python)
+        };
+        Self {
+            interpreter: interpreter
+                .map(PathBuf::from)
+                .or_else(named)
+                .or_else(beside)
+                .unwrap_or_else(|| "python3".into()),
+            django_settings: django_settings.map(Into::into),
+            path: path.map(PathBuf::from),
+        }
+    }
+}
+
 /// Why Python gave no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {

@@ -8,7 +8,6 @@
 mod child;
 mod host;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,19 +83,7 @@ impl Backend {
                 "is no dotted path: write the module and the class, such as \"shop.notify.Pager\"",
             ));
         }
-        let known = || {
-            let named = std::env::var("AUTOSCALEBOT_PYTHON").ok().filter(|python| !python.is_empty());
-            // In a virtual environment this program and its Python are in one folder.
-            let beside = || Some(std::env::current_exe().ok()?.parent()?.join("python3"));
-            let beside = || beside().filter(|python| python.is_file())?.into_os_string().into_string().ok();
-            named.or_else(beside)
-        };
-        let interpreter = values.text("interpreter").map(str::to_owned).or_else(known);
-        let python = Python {
-            interpreter: interpreter.unwrap_or_else(|| "python3".into()).into(),
-            django_settings: values.text("django_settings").map(Into::into),
-            path: values.text("path").map(PathBuf::from),
-        };
+        let python = Python::at_hand(values.text("interpreter"), values.text("django_settings"), values.text("path"));
         Ok(Self { backend, host: Host::shared(python), limit: LIMIT })
     }
 
