@@ -7,6 +7,8 @@ mod address;
 mod assemble;
 mod common;
 mod duration;
+#[cfg(test)]
+mod elsewhere_tests;
 mod environment;
 #[cfg(test)]
 mod fuzz_tests;

@@ -272,14 +272,18 @@ fn measurement(
     let table = reader.table(node, path)?;
     let kinds = reader.kinds.measurements;
     let kind = reader.kind(table, &node.at, path, kinds, |kind| kind.description.name);
-    let policy = policy(reader, table, node, path, kind.map(|kind| kind.unit));
-    let kind = kind?;
+    let Some(kind) = kind else {
+        policy(reader, table, node, path, None);
+        return None;
+    };
     let mut known = vec!["type", "decide"];
     known.extend(names(MEASURE));
     known.extend(names(kind.description.fields));
     reader.only_known(table, path, &known);
     let common = plain(reader, MEASURE, table, &node.at, path);
     let values = reader.values(&kind.description, table, &node.at, path, Some(kind.unit));
+    let unit = values.as_ref().map_or(kind.unit, |values| kind.unit_of(values));
+    let policy = policy(reader, table, node, path, Some(unit));
     let common = common?;
 
     let name = common.text("name").unwrap_or(kind.description.name).to_owned();
@@ -317,7 +321,7 @@ fn measurement(
     }
     let spec = MeasurementSpec {
         name: name.as_str().into(),
-        unit: kind.unit,
+        unit,
         max_age,
         failures_mean_overload: kind.failures_mean_overload,
         policy: policy?,

@@ -218,6 +218,14 @@ impl<'a> Reader<'a> {
                 format!("is {}: {}", shown(text), choices(text, words))
             }
             (FieldType::OneOf(words), _) => format!("is {what}, but must be one of {}", words.join(", ")),
+            (FieldType::Counts(words), _) => {
+                let words = words.iter().map(|(word, _)| *word).collect::<Vec<_>>();
+                match &node.item {
+                    Item::Text(text) if words.contains(&text.as_str()) => return Some(Value::Text(text.clone())),
+                    Item::Text(text) => format!("is {}: {}", shown(text), choices(text, &words)),
+                    _ => format!("is {what}, but must be one of {}", words.join(", ")),
+                }
+            }
             (FieldType::Flag, Item::Flag(flag)) => return Some(Value::Flag(*flag)),
             (FieldType::Flag, _) => format!("is {what}, but must be true or false, without quotes"),
             (FieldType::Whole(least, most), Item::Whole(number)) => {
@@ -239,16 +247,18 @@ impl<'a> Reader<'a> {
             (FieldType::Number(least, most), _) => {
                 format!("is {what}, but must be a number from {least} to {most}, without quotes")
             }
-            (FieldType::Url(schemes), Item::Text(text)) => match address::parse(text, schemes) {
-                Ok(url) => {
-                    if let Some(password) = url.password() {
-                        let password = password.to_owned();
-                        self.hide(&password);
-                    }
-                    return Some(Value::Url(url));
-                }
+            (FieldType::Url(schemes), Item::Text(text)) => match self.url(text, schemes) {
+                Ok(url) => return Some(url),
                 Err(message) => message,
             },
+            // A URL with a password in it is given in a variable as a rule: REDIS_URL, DATABASE_URL.
+            (FieldType::Url(schemes), Item::Table(table)) => {
+                let text = self.secret_elsewhere(table, node, path)?;
+                match self.url(&text, schemes) {
+                    Ok(url) => return Some(url),
+                    Err(message) => message,
+                }
+            }
             (FieldType::Url(_), _) => format!("is {what}, but must be a URL in quotes, such as {example}"),
             (FieldType::Texts, Item::List(list)) => return self.texts(list, path).map(Value::Texts),
             (FieldType::Texts, _) => format!("is {what}, but must be a list of texts, such as {example}"),
@@ -260,6 +270,16 @@ impl<'a> Reader<'a> {
         };
         self.problem(&node.at, path, message);
         None
+    }
+
+    /// A URL; its password will be shown nowhere.
+    fn url(&mut self, text: &str, schemes: &[&str]) -> Result<Value, String> {
+        let url = address::parse(text, schemes)?;
+        if let Some(password) = url.password() {
+            let password = password.to_owned();
+            self.hide(&password);
+        }
+        Ok(Value::Url(url))
     }
 
     fn level(&mut self, node: &Node, path: &str, unit: Option<Unit>) -> Option<f64> {

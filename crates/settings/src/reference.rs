@@ -50,12 +50,12 @@ pub fn reference(kinds: Kinds<'_>) -> String {
     fields(&mut page, MEASURE);
     for kind in kinds.measurements {
         describe(&mut page, &kind.description);
-        let _ = writeln!(
-            page,
-            "\nIt counts in {}, and is read every {} unless set.",
-            kind.unit.as_str(),
-            kind.default_every
-        );
+        let counts = kind.description.fields.iter().find(|field| matches!(field.kind, FieldType::Counts(_)));
+        let unit = match counts {
+            Some(field) => format!("what `{}` says", field.name),
+            None => kind.unit.as_str().to_owned(),
+        };
+        let _ = writeln!(page, "\nIt counts in {unit}, and is read every {} unless set.", kind.default_every);
     }
     heading(&mut page, "##", "Policies: `decide`", "`type` is one of these.");
     for policy in POLICIES {
@@ -136,6 +136,9 @@ fn what(kind: FieldType) -> String {
     match kind {
         FieldType::Text => "text".into(),
         FieldType::OneOf(words) => words.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(", "),
+        FieldType::Counts(words) => {
+            words.iter().map(|(word, unit)| format!("`\"{word}\"` ({})", unit.as_str())).collect::<Vec<_>>().join(", ")
+        }
         FieldType::Flag => "`true` or `false`".into(),
         FieldType::Whole(least, most) => format!("whole number, {least} to {most}"),
         FieldType::Number(least, most) => format!("number, {least} to {most}"),
@@ -143,7 +146,7 @@ fn what(kind: FieldType) -> String {
             format!("duration, {} to {}", duration::write(least), duration::write(most))
         }
         FieldType::Level => "level".into(),
-        FieldType::Url(schemes) => format!("URL ({})", schemes.join(", ")),
+        FieldType::Url(schemes) => format!("URL ({}), or where it stands", schemes.join(", ")),
         FieldType::Secret => "secret".into(),
         FieldType::Texts => "list of texts".into(),
         FieldType::TextTable => "table of texts or secrets".into(),

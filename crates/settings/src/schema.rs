@@ -54,6 +54,10 @@ fn definitions() -> Json {
             "type": "object", "minProperties": 1,
             "propertyNames": { "pattern": TIME }, "additionalProperties": count,
         }] },
+        "elsewhere": { "oneOf": [
+            object(one("env", json!({ "type": "string" })), vec!["env"]),
+            object(one("file", json!({ "type": "string" })), vec!["file"]),
+        ] },
         "secret": { "oneOf": [
             object(one("env", json!({ "type": "string" })), vec!["env"]),
             object(one("file", json!({ "type": "string" })), vec!["file"]),
@@ -146,13 +150,15 @@ fn type_schema(kind: FieldType) -> Json {
     match kind {
         FieldType::Text | FieldType::Path => json!({ "type": "string", "minLength": 1 }),
         FieldType::OneOf(words) => json!({ "enum": words }),
+        FieldType::Counts(words) => json!({ "enum": words.iter().map(|(word, _)| *word).collect::<Vec<_>>() }),
         FieldType::Flag => json!({ "type": "boolean" }),
         FieldType::Whole(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
         FieldType::Number(least, most) => json!({ "type": "number", "minimum": least, "maximum": most }),
         FieldType::Duration(..) => duration,
         FieldType::Level => json!({ "anyOf": [duration, { "type": "number", "minimum": 0 }] }),
         FieldType::Url(schemes) => {
-            json!({ "type": "string", "format": "uri", "pattern": format!("^({})://", schemes.join("|")) })
+            let text = json!({ "type": "string", "format": "uri", "pattern": format!("^({})://", schemes.join("|")) });
+            json!({ "anyOf": [text, { "$ref": "#/$defs/elsewhere" }] })
         }
         FieldType::Secret => json!({ "$ref": "#/$defs/secret" }),
         FieldType::Texts => json!({ "type": "array", "items": { "type": "string", "minLength": 1 } }),

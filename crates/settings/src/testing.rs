@@ -38,7 +38,15 @@ const QUEUE: MeasurementKind = MeasurementKind {
     description: Description {
         name: "queue",
         doc: "Jobs that wait.",
-        fields: &[Field::required("url", FieldType::Url(&["amqp", "redis"]), "Where.", "\"redis://127.0.0.1/\"")],
+        fields: &[
+            Field::required("url", FieldType::Url(&["amqp", "redis"]), "Where.", "\"redis://127.0.0.1/\""),
+            Field::defaulting(
+                "value",
+                FieldType::Counts(&[("depth", Unit::Jobs), ("latency", Unit::Milliseconds)]),
+                "\"depth\"",
+                "Which number.",
+            ),
+        ],
         shorthand: &[],
     },
     unit: Unit::Jobs,
