@@ -47,6 +47,7 @@ impl Part {
 #[derive(Debug, Default)]
 struct Current {
     sums: Minute,
+    worked: f64,
     wait_secs: f64,
     busy_secs: f64,
     under_way_secs: f64,
@@ -150,31 +151,32 @@ impl<'a> Fluid<'a> {
         let done = (capacity * secs).min(self.backlog + came);
         let before = self.backlog;
         let mut after = before + came - done;
+        let mut gone = 0.0;
         if let Some(timeout) = self.app.timeout_secs {
             // What would have no answer in time gives up: the servers' work of that time, or, without servers, what came in it.
             let most = if servers > 0 { self.longest_wait(timeout) * capacity } else { timeout * lambda };
-            let gone = (after - most).max(0.0).min(after);
+            gone = (after - most).max(0.0);
             after -= gone;
-            self.current.sums.timed_out += gone;
-            self.current.sums.slow += gone;
         }
-        if let Some(limit) = self.app.queue_limit {
-            let full = (after - f64::from(limit)).clamp(0.0, came);
-            after -= full;
-            self.current.sums.rejected += full;
-            self.current.sums.slow += full;
-        }
-        let lost = (before + came - done - after).max(0.0);
+        let full = self.app.queue_limit.map_or(0.0, |limit| (after - f64::from(limit)).clamp(0.0, came));
+        after -= full;
         self.backlog = after;
         let middle = 0.5 * (before + after);
         let longest = self.app.timeout_secs.map_or(f64::INFINITY, |timeout| self.longest_wait(timeout));
         let wait = if servers > 0 { middle / capacity } else { self.wait_for_dynos(end) }.min(longest);
-        let cell = self.cells.at(0.0, servers.max(1));
         let busy = done / self.app.mu() / secs;
         self.note(end, (came, done, wait), busy, middle + busy);
-        let served = (came - lost).max(0.0);
-        self.part(served, cell, wait);
-        self.current.sums.requests += came - served;
+        let cell = self.cells.at(0.0, servers.max(1));
+        // Those of the backlog that give up have been counted when they came, with the wait that they then had before them.
+        let gone = gone.min(came - full);
+        if gone > 0.0 {
+            self.part(gone, Rc::clone(&cell), self.app.timeout_secs.unwrap_or(ENDLESS_SECS));
+        }
+        self.part(came - full - gone, cell, wait);
+        let sums = &mut self.current.sums;
+        sums.requests += full;
+        sums.rejected += full;
+        sums.slow += full;
     }
 
     /// The wait of requests at the edge of their time-out: one service time less, as those that wait longer mostly give up.
@@ -198,9 +200,14 @@ impl<'a> Fluid<'a> {
 
     /// Requests that come now and are answered.
     fn part(&mut self, requests: f64, cell: Rc<Cell>, wait: f64) {
+        if requests <= 0.0 {
+            return;
+        }
+        let timeout = self.app.timeout_secs.unwrap_or(f64::INFINITY);
         if self.windows.count_answers() {
             for (secs, share) in &cell.points {
-                self.windows.answered(self.now, secs + wait, requests * share);
+                let response = (secs + wait).min(timeout);
+                self.windows.answered(self.now + response, response, requests * share);
             }
         }
         let sums = &mut self.current.sums;
@@ -211,7 +218,10 @@ impl<'a> Fluid<'a> {
         };
         sums.timed_out += requests * timed_out;
         sums.slow += requests * cell.slow_after(wait, self.app.objective_secs).max(timed_out);
-        self.current.wait_secs += requests * (cell.mean_wait + wait);
+        if wait < timeout {
+            self.current.worked += requests;
+            self.current.wait_secs += requests * (cell.mean_wait + wait);
+        }
         match self.current.parts.last_mut() {
             Some(last) if Rc::ptr_eq(&last.cell, &cell) && last.wait == wait => last.requests += requests,
             _ => self.current.parts.push(Part { requests, cell, wait }),
@@ -222,7 +232,6 @@ impl<'a> Fluid<'a> {
         let index = self.closed.len();
         let timeout = self.app.timeout_secs.unwrap_or(f64::INFINITY);
         let current = &mut self.current;
-        let answered: f64 = current.parts.iter().map(|part| part.requests).sum();
         for part in &current.parts {
             part.each(timeout, |secs, requests| self.responses.add(secs, requests));
         }
@@ -238,12 +247,12 @@ impl<'a> Fluid<'a> {
             }
         };
         self.waits.0 += current.wait_secs;
-        self.waits.1 += answered;
+        self.waits.1 += current.worked;
         let FleetMinute { paid, serving, dynos } = self.fleet.minute(index);
         let servers = serving * f64::from(self.app.servers_per_dyno);
         self.closed.push(Minute {
             p95_secs: p95,
-            mean_wait_secs: if answered > 0.0 { current.wait_secs / answered } else { 0.0 },
+            mean_wait_secs: if current.worked > 0.0 { current.wait_secs / current.worked } else { 0.0 },
             concurrency: current.under_way_secs / 60.0,
             utilisation: if servers > 0.0 { (current.busy_secs / 60.0 / servers).min(1.0) } else { 0.0 },
             paid,
@@ -251,9 +260,9 @@ impl<'a> Fluid<'a> {
             dynos,
             ..current.sums
         });
-        current.parts.clear();
-        (current.sums, current.wait_secs, current.busy_secs, current.under_way_secs) =
-            (Minute::default(), 0.0, 0.0, 0.0);
+        let mut parts = std::mem::take(&mut current.parts);
+        parts.clear();
+        *current = Current { parts, ..Current::default() };
     }
 
     /// The answer to a request of our own that comes now, drawn from what requests meet now.

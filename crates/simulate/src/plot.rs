@@ -5,6 +5,7 @@ use plotters::prelude::*;
 use plotters::style::RGBColor;
 
 const SIZE: (u32, u32) = (1100, 340);
+const LEGEND_WIDTH: u32 = 170;
 /// More points than pixels only make the page heavy.
 const MOST_POINTS: usize = 1000;
 /// The palette of Okabe and Ito, whose colours differ for colour-blind readers too.
@@ -79,56 +80,57 @@ pub(crate) fn svg(chart: &Chart<'_>) -> Result<String, String> {
     Ok(out)
 }
 
+/// Axes, labels and grid of a chart whose axes have any type.
+macro_rules! mesh {
+    ($context:expr, $chart:expr) => {
+        $context
+            .configure_mesh()
+            .x_desc("time (UTC)")
+            .y_desc($chart.y_label)
+            .x_labels(8)
+            .x_label_formatter(&|minute| ($chart.minute_label)(*minute))
+            .y_label_formatter(&|value| format!("{value}"))
+            .light_line_style(WHITE)
+            .draw()?
+    };
+}
+
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 fn draw(chart: &Chart<'_>, area: &Area<'_>) -> Result<(), Box<dyn std::error::Error>> {
     area.fill(&WHITE)?;
+    // The legend has its own place: inside the axes it would hide what the lines do.
+    let (plot, side) = area.split_horizontally(SIZE.0 - LEGEND_WIDTH);
     let minutes = chart.lines.iter().map(|line| line.values.len()).max().unwrap_or(0).max(1) as f64;
     let values = chart.lines.iter().flat_map(|line| &line.values);
     let highest = values.copied().filter(|value| value.is_finite()).fold(0.0, f64::max);
-    let mut builder = ChartBuilder::on(area);
+    let mut builder = ChartBuilder::on(&plot);
     builder
         .caption(chart.title, ("sans-serif", 20))
         .margin(10)
         .margin_right(24)
         .x_label_area_size(44)
         .y_label_area_size(64);
-    // The two axes have two types; a macro would hide that this is all the difference.
+    // The axes of the two branches are of two types, which is all that differs.
     if let Some(from) = chart.log_from {
-        let mut context =
-            builder.build_cartesian_2d(0.0..minutes, (from..(highest * 1.2).max(from * 10.0)).log_scale())?;
-        context
-            .configure_mesh()
-            .x_desc("time (UTC)")
-            .y_desc(chart.y_label)
-            .x_labels(10)
-            .x_label_formatter(&|minute| (chart.minute_label)(*minute))
-            .light_line_style(WHITE)
-            .draw()?;
+        let values = (from..(highest * 1.2).max(from * 10.0)).log_scale();
+        let mut context = builder.build_cartesian_2d(0.0..minutes, values)?;
+        mesh!(context, chart);
         for (n, line) in chart.lines.iter().enumerate() {
             let points = thin(&line.values, line.kind).into_iter().map(|(at, value)| (at, value.max(from)));
-            let style = style(n, line.kind);
-            context.draw_series(LineSeries::new(points, style))?.label(&line.name).legend(move |at| legend(at, style));
+            context.draw_series(LineSeries::new(points, style(n, line.kind)))?;
         }
-        context.configure_series_labels().background_style(WHITE.mix(0.8)).border_style(BLACK.mix(0.3)).draw()?;
     } else {
-        let mut context = builder.build_cartesian_2d(0.0..minutes, 0.0..(highest * 1.15).max(1.0))?;
-        context
-            .configure_mesh()
-            .x_desc("time (UTC)")
-            .y_desc(chart.y_label)
-            .x_labels(10)
-            .x_label_formatter(&|minute| (chart.minute_label)(*minute))
-            .light_line_style(WHITE)
-            .draw()?;
+        let mut context = builder.build_cartesian_2d(0.0..minutes, 0.0..(highest * 1.1).max(1.0))?;
+        mesh!(context, chart);
         for (n, line) in chart.lines.iter().enumerate() {
-            let style = style(n, line.kind);
-            context
-                .draw_series(LineSeries::new(thin(&line.values, line.kind), style))?
-                .label(&line.name)
-                .legend(move |at| legend(at, style));
+            context.draw_series(LineSeries::new(thin(&line.values, line.kind), style(n, line.kind)))?;
         }
-        context.configure_series_labels().background_style(WHITE.mix(0.8)).border_style(BLACK.mix(0.3)).draw()?;
+    }
+    for (n, line) in chart.lines.iter().enumerate() {
+        let y = 52 + 22 * n as i32;
+        side.draw(&PathElement::new(vec![(0, y), (20, y)], style(n, line.kind).stroke_width(3)))?;
+        side.draw(&Text::new(line.name.clone(), (26, y - 6), ("sans-serif", 13)))?;
     }
     area.present()?;
     Ok(())
@@ -139,10 +141,6 @@ fn style(n: usize, kind: Kind) -> ShapeStyle {
         Kind::Reference => BLACK.mix(0.55).stroke_width(2),
         _ => COLOURS[n % COLOURS.len()].stroke_width(1),
     }
-}
-
-fn legend((x, y): (i32, i32), style: ShapeStyle) -> PathElement<(i32, i32)> {
-    PathElement::new(vec![(x, y), (x + 18, y)], style.stroke_width(3))
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 //! moves the state with [`settle`], as the engine does. Ticks never stack: one that falls into a call is left out.
 
 use autoscalebot_core::{
-    Action, CallOutcome, Dynos, Observation, Reading, Record, Sample, Spec, State, Taken, decide, settle,
+    Action, CallOutcome, Dynos, MeasurementSpec, Observation, Reading, Record, Sample, Spec, State, Taken, Unit,
+    decide, settle,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -66,6 +67,29 @@ pub struct Contender {
     pub meters: Vec<Meter>,
     /// Seconds from tick to tick, 0.1 or more.
     pub every_secs: f64,
+}
+
+impl Contender {
+    /// Settings whose measurements are simulated by what their numbers count: milliseconds by a probe with a budget of 10 s,
+    /// requests per second and counts (of requests under way) over the last minute, jobs by the requests that wait.
+    pub fn new(name: impl Into<String>, spec: Spec, every_secs: f64) -> Result<Self, SimulateError> {
+        let name = name.into();
+        let meter = |measurement: &MeasurementSpec| match measurement.unit {
+            Unit::Milliseconds => Ok(Meter::Probe { budget_secs: 10.0 }),
+            Unit::RequestsPerSecond => Ok(Meter::Rate { window_secs: 60.0 }),
+            Unit::Count => Ok(Meter::Concurrency { window_secs: 60.0 }),
+            Unit::Jobs => Ok(Meter::Waiting),
+            Unit::Dynos => Err(SimulateError::Contender {
+                name: name.clone(),
+                what: format!(
+                    "the measurement {} asks the app how many dynos it wants, which no model can tell: leave it out",
+                    measurement.name
+                ),
+            }),
+        };
+        let meters = spec.measurements.iter().map(meter).collect::<Result<_, _>>()?;
+        Ok(Self { name, spec, meters, every_secs })
+    }
 }
 
 /// Why a simulation cannot run.

@@ -135,6 +135,9 @@ fn every_meter_reads_the_load() {
                 if let autoscalebot_core::Reading::Value(value) = &record.measured[0].reading {
                     sum += value;
                     count += 1.0;
+                    let detail = record.measured[0].detail;
+                    let near = |got: Option<f64>, want: f64| got.is_some_and(|got| (got / want - 1.0).abs() < 0.5);
+                    assert!(near(detail.rate, 70.0) && near(detail.service_ms, 100.0), "{detail:?}");
                 }
             })
             .unwrap();
@@ -228,6 +231,11 @@ fn what_cannot_be_is_said() {
     assert!(error.contains("counts ms, but its meter reads jobs"), "{error}");
     contender.meters.clear();
     assert!(run(&scenario, &contender).unwrap_err().to_string().contains("give one meter for each"));
+    let spec = consecutive(1, 40).spec;
+    assert_eq!(Contender::new("c", spec.clone(), 30.0).unwrap().meters, consecutive(1, 40).meters);
+    let mut asks = spec;
+    asks.measurements[0].unit = autoscalebot_core::Unit::Dynos;
+    assert!(Contender::new("c", asks, 30.0).unwrap_err().to_string().contains("leave it out"));
     let mut bad = scenario.clone();
     bad.app.service.mean_secs = 0.0;
     assert!(run(&bad, &consecutive(1, 40)).unwrap_err().to_string().contains("service.mean_secs is 0"));
