@@ -4,7 +4,7 @@
 //! wait of those who wait is exponential with the mean stretched by `(1 + scv) / 2` (see `theory`), and the service is a sample
 //! of the true distribution. Loads are rounded to 1/1024, which at a load of 0.95 is one per cent of the wait.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::model::{App, Shape};
@@ -30,9 +30,16 @@ pub(crate) struct Cell {
     pub(crate) points: Vec<(f64, f64)>,
     /// The share of requests above the objective.
     slow: f64,
+    /// Requests of the whole run that had just these times, to be spread once at its end.
+    requests: std::cell::Cell<f64>,
 }
 
 impl Cell {
+    /// Counts requests that have just these times.
+    pub(crate) fn count(&self, requests: f64) {
+        self.requests.set(self.requests.get() + requests);
+    }
+
     /// The share of requests that exceed the objective after a further wait.
     pub(crate) fn slow_after(&self, wait: f64, objective: f64) -> f64 {
         if wait <= 0.0 {
@@ -66,7 +73,7 @@ pub(crate) struct Cells {
     shape: Shape,
     objective: f64,
     atoms: Vec<f64>,
-    known: HashMap<(u32, u32), Rc<Cell>>,
+    known: BTreeMap<(u32, u32), Rc<Cell>>,
     last: Option<((u32, u32), Rc<Cell>)>,
 }
 
@@ -90,7 +97,7 @@ impl Cells {
             shape: app.service.shape,
             objective: app.objective_secs,
             atoms: atoms.into_iter().map(|atom| atom * app.service.mean_secs / mean).collect(),
-            known: HashMap::new(),
+            known: BTreeMap::new(),
             last: None,
         }
     }
@@ -116,6 +123,14 @@ impl Cells {
         cell
     }
 
+    /// Each time of the requests that were [counted](Cell::count), with their number.
+    pub(crate) fn counted(&self) -> impl Iterator<Item = (f64, f64)> {
+        self.known.values().flat_map(|cell| {
+            let requests = cell.requests.get();
+            cell.points.iter().map(move |(secs, share)| (*secs, share * requests))
+        })
+    }
+
     fn make(&self, load: f64, servers: u32) -> Cell {
         let queue = Mmc { lambda: load * f64::from(servers) * self.mu, mu: self.mu, servers };
         let p_wait = queue.p_wait();
@@ -136,7 +151,13 @@ impl Cells {
             (table.time(1.0 - middle), share)
         });
         let points = points.collect();
-        Cell { mean_wait, p95: quantile_of_tail(1.0 / self.mu, 0.95, tail), points, slow: tail(self.objective) }
+        Cell {
+            mean_wait,
+            p95: quantile_of_tail(1.0 / self.mu, 0.95, tail),
+            points,
+            slow: tail(self.objective),
+            requests: 0.0.into(),
+        }
     }
 }
 

@@ -233,7 +233,11 @@ impl<'a> Fluid<'a> {
         let timeout = self.app.timeout_secs.unwrap_or(f64::INFINITY);
         let current = &mut self.current;
         for part in &current.parts {
-            part.each(timeout, |secs, requests| self.responses.add(secs, requests));
+            if part.wait > 0.0 {
+                part.each(timeout, |secs, requests| self.responses.add(secs, requests));
+            } else {
+                part.cell.count(part.requests);
+            }
         }
         let p95 = match current.parts.as_slice() {
             [] => 0.0,
@@ -350,6 +354,10 @@ impl World for Fluid<'_> {
         while self.closed.len() < self.trace.minutes() {
             let end = (self.closed.len() + 1) as f64 * 60.0;
             self.advance(end);
+        }
+        let timeout = self.app.timeout_secs.unwrap_or(f64::INFINITY);
+        for (secs, requests) in self.cells.counted() {
+            self.responses.add(secs.min(timeout), requests);
         }
         let quantile = |quantile| self.responses.quantile(quantile).unwrap_or(0.0);
         let times = Times {

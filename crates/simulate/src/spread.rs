@@ -13,11 +13,13 @@ pub(crate) struct Spread<const BITS: u32> {
     total: f64,
     /// The longest time counted: no percentile is beyond it.
     longest: f64,
+    /// Bins outside are empty, so that what is narrow costs little.
+    touched: std::ops::Range<usize>,
 }
 
 impl<const BITS: u32> Spread<BITS> {
     pub(crate) fn new() -> Self {
-        Self { counts: vec![0.0; OCTAVES << BITS], total: 0.0, longest: 0.0 }
+        Self { counts: vec![0.0; OCTAVES << BITS], total: 0.0, longest: 0.0, touched: 0..0 }
     }
 
     fn bin(secs: f64) -> usize {
@@ -34,23 +36,37 @@ impl<const BITS: u32> Spread<BITS> {
     /// Counts `weight` requests that took `secs` (0 or more).
     #[inline]
     pub(crate) fn add(&mut self, secs: f64, weight: f64) {
-        if let Some(count) = self.counts.get_mut(Self::bin(secs)) {
+        let bin = Self::bin(secs);
+        if let Some(count) = self.counts.get_mut(bin) {
             *count += weight;
         }
+        self.touch(bin..bin + 1);
         self.total += weight;
         self.longest = self.longest.max(secs);
     }
 
+    #[inline]
+    fn touch(&mut self, bins: std::ops::Range<usize>) {
+        if self.touched.is_empty() {
+            self.touched = bins;
+        } else if !bins.is_empty() {
+            self.touched = self.touched.start.min(bins.start)..self.touched.end.max(bins.end);
+        }
+    }
+
     pub(crate) fn merge(&mut self, other: &Self) {
-        for (count, more) in self.counts.iter_mut().zip(&other.counts) {
+        let bins = other.touched.clone();
+        for (count, more) in self.counts[bins.clone()].iter_mut().zip(&other.counts[bins.clone()]) {
             *count += more;
         }
+        self.touch(bins);
         self.total += other.total;
         self.longest = self.longest.max(other.longest);
     }
 
     pub(crate) fn clear(&mut self) {
-        self.counts.fill(0.0);
+        let bins = std::mem::take(&mut self.touched);
+        self.counts[bins].fill(0.0);
         self.total = 0.0;
         self.longest = 0.0;
     }
@@ -61,7 +77,11 @@ impl<const BITS: u32> Spread<BITS> {
             return None;
         }
         let mut left = quantile * self.total;
-        for (bin, count) in self.counts.iter().enumerate().filter(|(_, count)| **count > 0.0) {
+        for bin in self.touched.clone() {
+            let count = &self.counts[bin];
+            if *count <= 0.0 {
+                continue;
+            }
             let (low, high) = (Self::edge(bin), Self::edge(bin + 1));
             if left <= *count {
                 return Some((low + (high - low) * (left / count)).min(self.longest));
