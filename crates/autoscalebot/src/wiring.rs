@@ -8,7 +8,7 @@ use std::time::Duration;
 use autoscalebot_core::State;
 use autoscalebot_core::fields::{FieldError, MeasurementKind, NotifyKind, PlatformKind, Value};
 use autoscalebot_engine::{Advise, AppPlan, Memory, ProcessPlan, Source};
-use autoscalebot_measure::{MEASUREMENTS, MeasureContext};
+use autoscalebot_measure::{Intake, MEASUREMENTS, MeasureContext};
 use autoscalebot_notify::CHANNELS;
 use autoscalebot_notify::deliver::{Channel, Desk};
 use autoscalebot_platform::logs::LogSink;
@@ -67,12 +67,18 @@ fn keeper() -> Option<Vec<OsString>> {
 }
 
 /// Builds one source.
-pub(crate) fn source(app: &App, process: &Process, index: usize, measurement: &Measurement) -> Result<Source, Fault> {
+pub(crate) fn source(
+    app: &App,
+    process: &Process,
+    index: usize,
+    measurement: &Measurement,
+    intake: &Arc<Intake>,
+) -> Result<Source, Fault> {
     let entry = MEASUREMENTS.iter().find(|entry| entry.kind.description.name == measurement.section.kind);
     let entry = entry.ok_or_else(|| unknown("measurement", measurement.section.kind))?;
     let every = Duration::try_from(measurement.every).map_err(Fault::failed)?;
     let place = format!("apps.{}.processes.{}.measure[{index}]", app.key, process.spec.process);
-    let context = MeasureContext { app: &app.key, process: &process.spec.process, every };
+    let context = MeasureContext { app: &app.key, process: &process.spec.process, every, intake };
     let measure = (entry.build)(&measurement.section.values, context).map_err(|error| setting(&place, &error))?;
     let adviser = process.spec.measurements.get(index).and_then(|measured| measured.policy.adviser());
     let adviser = adviser.map(|adviser| Arc::new(Function::new(adviser)) as Arc<dyn Advise>);
@@ -80,14 +86,19 @@ pub(crate) fn source(app: &App, process: &Process, index: usize, measurement: &M
 }
 
 /// Builds the apps, each process going on from what the store knows of it.
-pub(crate) fn apps(settings: &Settings, platforms: &Platforms, store: &Store) -> Result<Vec<AppPlan>, Fault> {
+pub(crate) fn apps(
+    settings: &Settings,
+    platforms: &Platforms,
+    store: &Store,
+    intake: &Arc<Intake>,
+) -> Result<Vec<AppPlan>, Fault> {
     let mut plans = Vec::new();
     for app in &settings.apps {
         let platform = platforms.get(&app.platform).ok_or_else(|| unknown("platform", &app.platform))?;
         let mut processes = Vec::new();
         for process in &app.processes {
             let sources = process.measure.iter().enumerate();
-            let sources = sources.map(|(index, m)| source(app, process, index, m)).collect::<Result<_, _>>()?;
+            let sources = sources.map(|(index, m)| source(app, process, index, m, intake)).collect::<Result<_, _>>()?;
             let mut state = restored(store, &ProcessKey::new(&*app.key, &*process.spec.process));
             state.keep_only(&process.spec);
             processes.push(ProcessPlan { spec: Arc::clone(&process.spec), sources, state });

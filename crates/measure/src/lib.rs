@@ -13,6 +13,9 @@ use autoscalebot_core::fields::{FieldError, MeasurementKind, Values};
 
 pub mod heartbeat;
 mod http;
+pub mod intake;
+
+pub use intake::Intake;
 
 /// A source of numbers for one process.
 #[async_trait]
@@ -39,6 +42,8 @@ pub struct MeasureContext<'a> {
     pub process: &'a str,
     /// How often it will be read.
     pub every: Duration,
+    /// Where it hears what is sent to the program rather than asked for.
+    pub intake: &'a Arc<Intake>,
 }
 
 /// A kind of measurement.

@@ -39,8 +39,9 @@ async fn a35_ten_thousand_refused_readings_leave_nothing_behind() {
     values.set("url", Value::Url(format!("http://{addr}/").parse().unwrap()));
     values.set("reuse_connections", Value::Flag(true));
     let entry = MEASUREMENTS.iter().find(|entry| entry.kind.description.name == "heartbeat").unwrap();
-    let heartbeat =
-        (entry.build)(&values, MeasureContext { app: "shop", process: "web", every: Duration::from_secs(30) }).unwrap();
+    let intake = Arc::default();
+    let context = MeasureContext { app: "shop", process: "web", every: Duration::from_secs(30), intake: &intake };
+    let heartbeat = (entry.build)(&values, context).unwrap();
 
     fail(&heartbeat, 100).await;
     let (files, alive, resident) = (open_files(), tasks(), resident_bytes());

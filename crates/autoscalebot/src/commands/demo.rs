@@ -53,7 +53,7 @@ async fn run(args: &DemoArgs, folder: &Path) -> Result<(), Fault> {
     let settings = &loaded.settings;
     let platforms = wiring::platforms(settings, &LogSink::default())?;
     let store = wiring::store(settings)?;
-    let apps = wiring::apps(settings, &platforms, &store)?;
+    let apps = wiring::apps(settings, &platforms, &store, &Arc::default())?;
     let desk = wiring::desk(settings)?;
     let all = platforms.into_values().collect();
     let engine = Engine::new(apps, all, Mode::Act, Arc::new(SystemClock), wiring::memory(store), desk);

@@ -1,6 +1,7 @@
 //! `measure`: what each source says, and how long it takes to say it.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use autoscalebot_core::Reading;
@@ -37,7 +38,7 @@ struct Row<'a> {
 
 /// Every source of the settings.
 pub(crate) fn sources(settings: &Settings) -> Result<Vec<Named>, Fault> {
-    let mut all = Vec::new();
+    let (mut all, intake) = (Vec::new(), Arc::default());
     for app in &settings.apps {
         for process in &app.processes {
             for (index, measurement) in process.measure.iter().enumerate() {
@@ -47,7 +48,7 @@ pub(crate) fn sources(settings: &Settings) -> Result<Vec<Named>, Fault> {
                     process: process.spec.process.to_string(),
                     name: spec.map(|spec| spec.name.to_string()).unwrap_or_default(),
                     unit: spec.map(|spec| spec.unit.as_str()).unwrap_or_default(),
-                    source: wiring::source(app, process, index, measurement)?,
+                    source: wiring::source(app, process, index, measurement, &intake)?,
                 });
             }
         }

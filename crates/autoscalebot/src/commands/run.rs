@@ -20,7 +20,8 @@ pub(crate) async fn run(settings: &Settings, args: &RunArgs) -> Result<(), Fault
     let logs = LogSink::default();
     let platforms = wiring::platforms(settings, &logs)?;
     let store = wiring::store(settings)?;
-    let apps = wiring::apps(settings, &platforms, &store)?;
+    let intake = Arc::default();
+    let apps = wiring::apps(settings, &platforms, &store, &intake)?;
     let mode = if args.dry_run { Mode::DryRun } else { Mode::Act };
     let engine = Engine::new(
         apps,

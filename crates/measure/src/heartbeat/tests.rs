@@ -25,7 +25,9 @@ fn values(url: &str) -> Values {
 
 fn heartbeat(values: &Values) -> Arc<dyn Measure> {
     (ENTRY.kind.check)(values, MINUTE).unwrap();
-    (ENTRY.build)(values, MeasureContext { app: "shop", process: "web", every: MINUTE.unsigned_abs() }).unwrap()
+    let intake = Arc::default();
+    let context = MeasureContext { app: "shop", process: "web", every: MINUTE.unsigned_abs(), intake: &intake };
+    (ENTRY.build)(values, context).unwrap()
 }
 
 fn short(url: &str, timeout_ms: i64) -> Arc<dyn Measure> {
