@@ -22,10 +22,13 @@ const PAUSES_EVERY: Duration = Duration::from_secs(1);
 /// The pauses in force, by process.
 pub type Pauses = Arc<BTreeMap<ProcessKey, Pause>>;
 
+/// A state to write. Boxed, as the queue holds room for each from the start.
+type ToWrite = Box<(ProcessKey, State, Timestamp)>;
+
 /// A handle to the store's thread.
 #[derive(Debug)]
 pub struct Memory {
-    sender: Option<SyncSender<(ProcessKey, State, Timestamp)>>,
+    sender: Option<SyncSender<ToWrite>>,
     pauses: watch::Receiver<Pauses>,
     thread: Option<JoinHandle<()>>,
 }
@@ -48,8 +51,9 @@ impl Memory {
     /// Writes a state, later. Never waits: with a full queue the state is left out, and the next change brings a newer one.
     pub fn save(&self, key: ProcessKey, state: State, at: Timestamp) {
         let Some(sender) = &self.sender else { return };
-        if let Err(TrySendError::Full((key, ..))) = sender.try_send((key, state, at)) {
-            tracing::warn!(app = key.app, process = key.process, "the store is too slow: a state was not kept");
+        if let Err(TrySendError::Full(state)) = sender.try_send(Box::new((key, state, at))) {
+            let (app, process) = (&state.0.app, &state.0.process);
+            tracing::warn!(app, process, "the store is too slow: a state was not kept");
         }
     }
 
@@ -71,10 +75,11 @@ impl Drop for Memory {
     }
 }
 
-fn serve(store: &Store, receiver: &Receiver<(ProcessKey, State, Timestamp)>, publish: &watch::Sender<Pauses>) {
+fn serve(store: &Store, receiver: &Receiver<ToWrite>, publish: &watch::Sender<Pauses>) {
     loop {
         match receiver.recv_timeout(PAUSES_EVERY) {
-            Ok((key, state, at)) => {
+            Ok(state) => {
+                let (key, state, at) = *state;
                 if let Err(error) = store.save_state(&key, &state, at) {
                     tracing::warn!(%error, app = key.app, process = key.process, "a state was not kept; scaling goes on");
                 }
