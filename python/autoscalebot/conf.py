@@ -59,7 +59,16 @@ def site(platform: Any = None) -> str:
     kind = platform.get("type") if isinstance(platform, Mapping) else platform
     if kind == "local":
         listen = platform.get("listen") if isinstance(platform, Mapping) else None
-        return f"http://{listen or LOCAL_LISTEN}"
+        host, _, port = str(listen or LOCAL_LISTEN).rpartition(":")
+        if port == "0":
+            raise SettingError(
+                f"{PREFIX}HEARTBEAT_URL",
+                f"is a path, and {PREFIX}PLATFORM listens at any free port",
+                'give "listen" a port, or the whole address here',
+            )
+        # Every address is listened at, and this machine's own is one of them.
+        host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)
+        return f"http://{host}:{port}"
     for host in settings.ALLOWED_HOSTS:
         # "*" is every host and ".shop.example" a whole domain: neither is an address to ask.
         if host and host[0] not in "*.":

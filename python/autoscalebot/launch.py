@@ -28,19 +28,27 @@ def become(arguments: list[str], text: str) -> None:
     reader, writer = os.pipe()
     if len(data) <= PIPE_HOLDS:
         _write(writer, data)
-    elif os.fork() == 0:
-        # Somebody has to go on writing while the program reads.
-        try:
-            os.close(reader)
-            _write(writer, data)
-        finally:
-            os._exit(0)
     else:
-        os.close(writer)
+        _write_beside(reader, writer, data)
     sys.stdout.flush()
     sys.stderr.flush()
     os.dup2(reader, 0)
     os.execve(program, [program, "--settings=-", *arguments], environment())
+
+
+def _write_beside(reader: int, writer: int, data: bytes) -> None:
+    """Let another process go on writing while the program reads."""
+    child = os.fork()
+    if child == 0:
+        try:
+            # Nobody's child, so that the program has none that it does not know of.
+            if os.fork() == 0:
+                os.close(reader)
+                _write(writer, data)
+        finally:
+            os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
 
 
 def _write(writer: int, data: bytes) -> None:

@@ -35,6 +35,10 @@ def test_the_heartbeat_beats_at_every_old_address(project: Project) -> None:
     [
         ('DATABASES["default"]["NAME"] = "/nowhere/db.sqlite3"', "database failed: OperationalError"),
         (
+            'DATABASES["default"].update(NAME="/nowhere/db.sqlite3", ATOMIC_REQUESTS=True)',
+            "database failed: OperationalError",
+        ),
+        (
             'CACHES = {"default": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": "/proc/x"'
             "}}",
             "cache failed: ",
@@ -221,6 +225,15 @@ def test_no_host_known_is_an_error_that_names_the_setting(project: Project) -> N
     project.settings(HEROKU + "del AUTOSCALE_SITE_URL\nALLOWED_HOSTS = ['*']\n")
     said = project.manage("run_autoscalebot", "--once", code=2).stderr
     assert "AUTOSCALE_HEARTBEAT_URL" in said and 'add AUTOSCALE_SITE_URL = "https://shop.example"' in said
+
+
+def test_the_site_of_the_local_platform_is_its_proxy(project: Project) -> None:
+    project.settings('AUTOSCALE_PLATFORM = {"type": "local", "listen": "0.0.0.0:8080"}\n')
+    told = project.manage("shell", "-c", "from autoscalebot import conf; print('json', conf.document())").stdout
+    document = json.loads(told.split("json ", 1)[1])
+    assert document["AUTOSCALE_HEARTBEAT_URL"] == "http://127.0.0.1:8080/autoscalebot/heartbeat/"
+    project.settings('AUTOSCALE_PLATFORM = {"type": "local", "listen": "127.0.0.1:0"}\n')
+    assert 'give "listen" a port' in project.manage("run_autoscalebot", "--check", code=2).stderr
 
 
 def test_the_settings_are_neither_on_the_disk_nor_in_the_process_list(project: Project) -> None:
