@@ -11,9 +11,15 @@ use async_trait::async_trait;
 use autoscalebot_core::Taken;
 use autoscalebot_core::fields::{FieldError, MeasurementKind, Values};
 
+mod budget;
+pub mod exec;
+mod fields;
 pub mod heartbeat;
 mod http;
 pub mod intake;
+pub mod json;
+mod number;
+pub mod prometheus;
 
 pub use intake::Intake;
 
@@ -59,7 +65,7 @@ pub struct MeasureEntry {
 pub type Build = fn(values: &Values, context: MeasureContext<'_>) -> Result<Arc<dyn Measure>, FieldError>;
 
 /// Every kind of measurement, by name.
-pub const MEASUREMENTS: &[MeasureEntry] = &[heartbeat::ENTRY];
+pub const MEASUREMENTS: &[MeasureEntry] = &[exec::ENTRY, heartbeat::ENTRY, json::ENTRY, prometheus::ENTRY];
 
 #[cfg(test)]
 mod tests {

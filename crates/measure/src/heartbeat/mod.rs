@@ -18,9 +18,10 @@ use async_trait::async_trait;
 use autoscalebot_core::fields::{Description, Field, FieldError, FieldType, MeasurementKind, Values};
 use autoscalebot_core::{Failure, Reading, Taken, Unit};
 use jiff::SignedDuration;
-use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, Request};
 
+use crate::budget::budget;
 use crate::{Measure, MeasureContext, MeasureEntry, http};
 
 /// The entry in the list of measurements.
@@ -101,61 +102,14 @@ struct Settings {
     url: url::Url,
     budget: Duration,
     headers: HeaderMap,
-    login: Option<(String, Option<String>)>,
+    login: http::Login,
 }
 
 fn settings(values: &Values, every: SignedDuration) -> Result<Settings, FieldError> {
     let url = values.url("url").ok_or_else(|| FieldError::new("url", "is needed"))?.clone();
-    let headers = headers(values)?;
-    let login = match (values.text("username"), values.secret("password")) {
-        (None, None) => None,
-        (None, Some(_)) => return Err(FieldError::new("username", "is needed with a password: set it")),
-        (Some(user), _) if user.contains(':') => {
-            return Err(FieldError::new("username", "cannot contain a colon in basic authentication"));
-        }
-        (Some(user), password) => Some((user.to_owned(), password.map(|password| password.expose().to_owned()))),
-    };
-    let in_url = !url.username().is_empty() || url.password().is_some();
-    if in_url && login.is_some() {
-        return Err(FieldError::new("username", "is also in the url: keep one of them"));
-    }
-    if (in_url || login.is_some()) && headers.contains_key(AUTHORIZATION) {
-        return Err(FieldError::new("headers", "holds Authorization beside a user name: keep one of them"));
-    }
-    Ok(Settings { url, budget: budget(values, every)?, headers, login })
-}
-
-fn budget(values: &Values, every: SignedDuration) -> Result<Duration, FieldError> {
-    let every = every.unsigned_abs();
-    let timeout = values.duration("timeout").map_or(DEFAULT_TIMEOUT, |timeout| timeout.unsigned_abs());
-    if timeout <= every {
-        Ok(timeout)
-    } else if timeout == DEFAULT_TIMEOUT {
-        Ok(every)
-    } else {
-        let message =
-            format!("{timeout:?} is longer than the interval `every` of {every:?}: lower it or raise `every`");
-        Err(FieldError::new("timeout", message))
-    }
-}
-
-fn headers(values: &Values) -> Result<HeaderMap, FieldError> {
-    let mut headers = HeaderMap::new();
-    for (name, value) in values.text_table("headers").into_iter().flatten() {
-        let parsed = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| FieldError::new("headers", format!("{name:?} is not a header's name: correct it")))?;
-        if parsed == CONTENT_LENGTH || parsed == TRANSFER_ENCODING {
-            return Err(FieldError::new("headers", format!("{name} cannot be set: a heartbeat has no body")));
-        }
-        let mut value = HeaderValue::from_str(value.expose()).map_err(|_| {
-            FieldError::new("headers", format!("the value of {name} cannot be sent: remove line breaks"))
-        })?;
-        value.set_sensitive(true);
-        if headers.insert(parsed, value).is_some() {
-            return Err(FieldError::new("headers", format!("{name} is set twice, as case does not count: keep one")));
-        }
-    }
-    Ok(headers)
+    let headers = http::headers(values)?;
+    let login = http::login(values, &url, &headers)?;
+    Ok(Settings { url, budget: budget(values, every, DEFAULT_TIMEOUT)?, headers, login })
 }
 
 fn build(values: &Values, context: MeasureContext<'_>) -> Result<Arc<dyn Measure>, FieldError> {

@@ -419,7 +419,7 @@ fn faults_of_the_settings_name_the_field_and_the_mend() {
                 let header = BTreeMap::from([("Content-Length".to_owned(), Secret::new("3"))]);
                 values.set("headers", Value::TextTable(header));
             },
-            "headers: Content-Length cannot be set: a heartbeat has no body",
+            "headers: Content-Length cannot be set: the request has no body",
         ),
     ];
     for (name, change, expected) in cases {
@@ -433,6 +433,6 @@ fn faults_of_the_settings_name_the_field_and_the_mend() {
 #[test]
 fn the_default_timeout_gives_way_to_a_short_interval() {
     let every = SignedDuration::from_secs(2);
-    assert_eq!(budget(&values("http://x.example/"), every).unwrap(), Duration::from_secs(2));
-    assert_eq!(budget(&values("http://x.example/"), MINUTE).unwrap(), Duration::from_secs(10));
+    assert_eq!(budget(&values("http://x.example/"), every, DEFAULT_TIMEOUT).unwrap(), Duration::from_secs(2));
+    assert_eq!(budget(&values("http://x.example/"), MINUTE, DEFAULT_TIMEOUT).unwrap(), Duration::from_secs(10));
 }

@@ -11,6 +11,7 @@
 //! - The trusted roots are read from the system when the first `https` measurement is built: a program that measures only
 //!   `http` reads none and saves their memory.
 
+mod call;
 mod failure;
 mod names;
 
@@ -21,6 +22,7 @@ use reqwest::redirect::Policy;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
 
+pub(crate) use call::{Call, Login, document, get, headers, login};
 pub(crate) use failure::failure;
 
 /// Clients made so far, by whether they trust anybody (`https`) and whether they keep connections.
