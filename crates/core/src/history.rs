@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{Detail, Verdict};
+use crate::{Detail, Dynos, Verdict};
 
 /// One counted sample.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -20,6 +20,9 @@ pub struct Point {
     /// What else the source told.
     #[serde(default)]
     pub detail: Detail,
+    /// Dynos that served then, where that was known.
+    #[serde(default)]
+    pub ready: Option<Dynos>,
 }
 
 /// How much evidence a policy needs to keep.
@@ -93,6 +96,24 @@ impl<'a> Evidence<'a> {
     /// Newest first.
     pub fn newest_first(&self) -> impl Iterator<Item = Point> + 'a {
         self.new.into_iter().chain(self.past.points.iter().rev().copied())
+    }
+
+    /// The newest sample.
+    pub fn newest(&self) -> Option<Point> {
+        self.new.or_else(|| self.past.points.back().copied())
+    }
+
+    /// The samples of the last `span` before `at`, newest first; one that is exactly so old is not among them.
+    pub fn within(&self, at: Timestamp, span: SignedDuration) -> impl Iterator<Item = Point> + 'a {
+        self.newest_first().take_while(move |point| at.duration_since(point.at) < span)
+    }
+
+    /// Whether the samples reach back so far: until they do, nothing is lowered on their word. Where so many samples are kept
+    /// as `window` allows, they reach as far as they ever will.
+    pub fn covers(&self, at: Timestamp, span: SignedDuration, window: Window) -> bool {
+        let oldest = self.past.points.front().or(self.new.as_ref());
+        oldest.is_some_and(|oldest| at.duration_since(oldest.at) >= span)
+            || self.past.len() + usize::from(self.new.is_some()) >= window.samples
     }
 
     /// How many of the newest samples in a row have this verdict.

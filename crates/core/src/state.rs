@@ -102,9 +102,10 @@ impl State {
         &mut self.histories[at].1
     }
 
-    /// Forgets the evidence of every measurement: the quantity has changed, and what was measured before argues no longer.
-    pub(crate) fn clear_histories(&mut self) {
-        for (_, history) in &mut self.histories {
+    /// Forgets the evidence that the quantity had a part in: it has changed, and what was measured before argues no longer.
+    pub(crate) fn clear_histories(&mut self, spec: &Spec) {
+        let keeps = |name: &Arc<str>| spec.measurements.iter().any(|m| m.name == *name && m.policy.keeps_evidence());
+        for (_, history) in self.histories.iter_mut().filter(|(name, _)| !keeps(name)) {
             history.clear();
         }
     }

@@ -219,14 +219,17 @@ pub(crate) fn look<'a>(spec: &Spec, state: &'a State, seen: &'a Observation, ind
     let changed_by_hand = changed_by_hand(state, seen);
     let sample = seen.samples.get(index).and_then(Option::as_ref);
     let reading = usable(measurement, seen.at, sample);
-    let verdict = verdict(measurement, &reading);
-    let history = state.history(&measurement.name).filter(|_| !changed_by_hand).unwrap_or(&NONE);
+    let dynos = seen.dynos.as_ref().ok().copied();
+    let verdict = verdict(measurement, &reading, dynos);
+    let keeps = measurement.policy.keeps_evidence();
+    let history = state.history(&measurement.name).filter(|_| keeps || !changed_by_hand).unwrap_or(&NONE);
     let fresh = sample.filter(|sample| {
         state.history(&measurement.name).is_none_or(|history| history.is_new(sample.at))
-            && state.last_scale.is_none_or(|scaled| sample.at > scaled)
+            && (keeps || state.last_scale.is_none_or(|scaled| sample.at > scaled))
     });
     let detail = sample.map(|sample| sample.detail).unwrap_or_default();
-    let point = fresh.and_then(|sample| point(sample.at, verdict, &reading, detail));
+    let ready = dynos.map(|dynos| seen.ready.unwrap_or(dynos).min(dynos));
+    let point = fresh.and_then(|sample| point(sample.at, verdict, &reading, detail, ready));
     Some(Look { sample, reading, verdict, history, detail, point })
 }
 
@@ -234,12 +237,18 @@ fn changed_by_hand(state: &State, seen: &Observation) -> bool {
     matches!((state.seen, &seen.dynos), (Some(last), Ok(now)) if last != *now)
 }
 
-fn point(at: Timestamp, verdict: Verdict, reading: &Reading, detail: Detail) -> Option<Point> {
+fn point(
+    at: Timestamp,
+    verdict: Verdict,
+    reading: &Reading,
+    detail: Detail,
+    ready: Option<Dynos>,
+) -> Option<Point> {
     let value = match reading {
         Reading::Value(value) => Some(*value),
         Reading::Failed(_) => None,
     };
-    (verdict != Verdict::Unknown).then_some(Point { at, verdict, value, detail })
+    (verdict != Verdict::Unknown).then_some(Point { at, verdict, value, detail, ready })
 }
 
 /// A reading as it counts now: none at all and one that is too old are failures.
@@ -255,20 +264,21 @@ fn usable(measurement: &MeasurementSpec, at: Timestamp, sample: Option<&Sample>)
     }
 }
 
-fn verdict(measurement: &MeasurementSpec, reading: &Reading) -> Verdict {
-    match reading {
-        Reading::Value(value) => measurement.policy.verdict(*value),
-        Reading::Failed(failure) if measurement.failures_mean_overload && failure.looks_like_overload() => {
+fn verdict(measurement: &MeasurementSpec, reading: &Reading, dynos: Option<Dynos>) -> Verdict {
+    match (reading, dynos) {
+        (Reading::Value(value), Some(dynos)) => measurement.policy.verdict_at(*value, dynos),
+        (Reading::Value(value), None) => measurement.policy.verdict(*value),
+        (Reading::Failed(failure), _) if measurement.failures_mean_overload && failure.looks_like_overload() => {
             Verdict::TooHigh
         }
-        Reading::Failed(_) => Verdict::Unknown,
+        (Reading::Failed(_), _) => Verdict::Unknown,
     }
 }
 
 /// The state after a tick: `record` is the concluded one, `outcome` what its scaling call came to.
 pub fn settle(spec: &Spec, mut state: State, record: &Record, outcome: &CallOutcome) -> State {
     if record.before.is_some() && state.seen.is_some() && state.seen != record.before {
-        state.clear_histories();
+        state.clear_histories(spec);
     }
     for (measured, measurement) in record.measured.iter().zip(&spec.measurements) {
         if let Some(at) = measured.sampled_at {
@@ -314,7 +324,7 @@ fn settle_call(spec: &Spec, state: &mut State, record: &Record, outcome: &CallOu
                 && from != *quantity
             {
                 state.last_scale = Some(record.at);
-                state.clear_histories();
+                state.clear_histories(spec);
                 if let Some(rapid) = spec.rapid {
                     state.scales.push_back(Scale { at: record.at, from, to: *quantity });
                     state.scales.retain(|scale| record.at.duration_since(scale.at) <= rapid.within);

@@ -161,7 +161,13 @@ mod tests {
         let mut history = History::default();
         for (n, value) in values.iter().enumerate() {
             let at = jiff::Timestamp::from_second(n as i64).unwrap();
-            let point = Point { at, verdict: RULE.verdict(*value), value: Some(*value), detail: Detail::default() };
+            let point = Point {
+                at,
+                verdict: RULE.verdict(*value),
+                value: Some(*value),
+                detail: Detail::default(),
+                ready: None,
+            };
             history.add(at, Some(point), RULE.window());
         }
         RULE.propose(&PolicyInput {

@@ -12,8 +12,16 @@ use crate::fields::{Description, FieldError, Values};
 use crate::history::{Evidence, Window};
 use crate::{Advice, Bounds, Detail, Dynos, Phrase, Unit, Verdict};
 
+pub mod app;
+pub mod average;
+pub mod concurrency;
 pub mod consecutive;
 pub mod python;
+pub mod queue;
+pub mod steps;
+pub mod target;
+#[cfg(test)]
+pub(crate) mod testing;
 
 /// What a policy sees.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +65,45 @@ impl Proposal {
     }
 }
 
+/// Why a policy wants no change where nothing argues yet.
+pub(crate) const NOTHING_READ: Phrase = Phrase::new("nothing was read since the last scale");
+
+/// The fewest whole dynos for a quotient of load by what one dyno takes, free of float noise: 0.1 × 3 / 0.1 is
+/// 3.0000000000000004 and means 3, while 2.032 means 3 and 0.00001 means 1. What is too large for the type is the most that
+/// it holds. Test: `a12_ceiling_of_float_noise`.
+///
+/// ```
+/// use autoscalebot_core::policy::dynos_for;
+/// assert_eq!((dynos_for(0.1 * 3.0 / 0.1), dynos_for(2.032), dynos_for(0.0), dynos_for(4e13)), (3, 3, 0, u32::MAX));
+/// ```
+pub fn dynos_for(quotient: f64) -> Dynos {
+    let nearest = quotient.round();
+    let whole = if (quotient - nearest).abs() <= 1e-9 * quotient { nearest } else { quotient.ceil() };
+    // A float beyond the range becomes the nearest number within; what is no number becomes 0.
+    whole as Dynos
+}
+
+/// A number that must be given.
+pub(crate) fn needed(values: &Values, name: &'static str) -> Result<f64, FieldError> {
+    values.number(name).ok_or_else(|| FieldError::new(name, "is needed"))
+}
+
+/// A count that must be given or has a default.
+pub(crate) fn count(values: &Values, name: &'static str) -> Result<u32, FieldError> {
+    values.whole(name).and_then(|n| u32::try_from(n).ok()).ok_or_else(|| FieldError::new(name, "is needed"))
+}
+
+/// A duration that must be given or has a default.
+pub(crate) fn span(values: &Values, name: &'static str) -> Result<SignedDuration, FieldError> {
+    values.duration(name).ok_or_else(|| FieldError::new(name, "is needed"))
+}
+
+/// A level above 0.
+pub(crate) fn positive(values: &Values, name: &'static str) -> Result<f64, FieldError> {
+    let level = needed(values, name)?;
+    if level > 0.0 { Ok(level) } else { Err(FieldError::new(name, "must be above 0")) }
+}
+
 /// A rule from samples to a wanted number of dynos.
 pub trait Policy: Debug + Send + Sync {
     /// How much evidence to keep.
@@ -64,6 +111,19 @@ pub trait Policy: Debug + Send + Sync {
 
     /// How a value lies to the wanted range.
     fn verdict(&self, value: f64) -> Verdict;
+
+    /// The same where the number of dynos is known, for a range that depends on it.
+    fn verdict_at(&self, value: f64, dynos: Dynos) -> Verdict {
+        let _ = dynos;
+        self.verdict(value)
+    }
+
+    /// Whether the evidence outlives a change of the quantity. That is right only where it tells of the load itself, on which
+    /// the quantity has no part (a rate, jobs in a queue), and the proposal is a number of dynos for that load, never a step
+    /// from the number there is: then the same evidence wants the same number again, and nothing is done twice.
+    fn keeps_evidence(&self) -> bool {
+        false
+    }
 
     /// The proposal for this tick. Called only when there is a usable sample that is not out of date.
     fn propose(&self, input: &PolicyInput<'_>) -> Proposal;
@@ -102,4 +162,13 @@ pub struct PolicyKind {
 }
 
 /// Every policy, by name.
-pub const POLICIES: &[PolicyKind] = &[consecutive::KIND, python::KIND];
+pub const POLICIES: &[PolicyKind] = &[
+    app::KIND,
+    average::KIND,
+    concurrency::KIND,
+    consecutive::KIND,
+    python::KIND,
+    queue::KIND,
+    steps::KIND,
+    target::KIND,
+];

@@ -165,6 +165,7 @@ mod tests {
             verdict: Verdict::JustRight,
             value: Some(7.0),
             detail: Detail::default(),
+            ready: None,
         };
         for (said, desired, why) in rows {
             let advice = said.map(|(desired, why)| Advice { desired, why: why.into() });
