@@ -5,6 +5,8 @@
 //! The HTTP side is the server's: it gives [`Intake::accept`] a path, headers and a whole body, and sends back the [`Reply`].
 //! How each sender writes is in the folder of its kind; windows, clocks and tokens are in the files beside this one.
 
+pub mod logplex;
+
 use std::fmt;
 use std::sync::Arc;
 
