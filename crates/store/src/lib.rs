@@ -1,22 +1,66 @@
-//! What survives a restart: the state of each process (cooldowns, learned limits, open conditions) and the pauses.
+//! What survives a restart: the state of each process, the pauses, and the history: decision records, events and samples.
 //!
-//! One SQLite file in WAL mode, so that a reader (`pause`, `resume`) never waits for the daemon. The schema grows by numbered
-//! migrations, never by editing an old one. Calls here block for as long as the disk takes: the engine makes them on a
-//! thread of its own, so that none delays a tick.
+//! One SQLite file by default, PostgreSQL where several instances share the work; the same SQL on both. How the store is
+//! written without delaying a tick is the engine's (`engine::memory`); what a state or a record means is the core's.
+//!
+//! # Reading
+//!
+//! Open a second [`Store`] beside the daemon's with [`Store::connect`] or [`Store::another`]. It may be shared between
+//! threads, and its calls block (from a task, use `spawn_blocking`).
+//!
+//! ```
+//! use autoscalebot_store::{EventFilter, Filter, Page, ProcessKey, SampleQuery, Store};
+//! use jiff::Timestamp;
+//!
+//! # fn main() -> Result<(), autoscalebot_store::StoreError> {
+//! # let (from, to) = (Timestamp::UNIX_EPOCH, Timestamp::from_second(86_400).unwrap());
+//! let store = Store::in_memory()?;
+//! let web = ProcessKey::new("shop", "web");
+//! // Decision records, newest first; the next page begins before the last row's cursor.
+//! let page = Page { from: Some(from), to: Some(to), limit: 50, ..Page::default() };
+//! let records = store.history(&Filter { who: (&web).into(), page, changes_only: true, ..Filter::default() })?;
+//! let next = Page { before: records.last().map(|record| record.cursor), ..page };
+//! // The record in force at an instant, and the newest of each process.
+//! let record = store.record_at(&web, to)?;
+//! let latest = store.latest()?;
+//! // Percentiles in at most 500 buckets; their width follows from the range.
+//! let series =
+//!     store.samples(&SampleQuery { key: web.clone(), measurement: None, from, to, buckets: 500 })?;
+//! // The quantity and the bounds as steps, for a chart; and what happened.
+//! let steps = store.steps(&web, from, to, 1_000)?;
+//! let events = store.events(&EventFilter { page: next, ..EventFilter::default() })?;
+//! # assert!(records.is_empty() && record.is_none() && latest.is_empty() && series.is_empty());
+//! # assert!(steps.is_empty() && events.is_empty());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How long what is kept
+//!
+//! See [`Retention`]: every record and sample for a day; then the records that differ from the one before them ([`marks`]),
+//! and percentiles by the minute for a month and by the hour for a year.
 
-use std::path::Path;
-use std::time::Duration;
+mod clean;
+mod driver;
+mod ids;
+pub mod line;
+pub mod marks;
+mod query;
+mod read;
+mod retention;
+mod samples;
+mod sketch;
+mod state;
+mod store;
+mod write;
 
-use autoscalebot_core::state::STATE_VERSION;
-use autoscalebot_core::{Pause, State};
-use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
-use rusqlite_migration::{M, Migrations};
-
-/// How long a call waits for another process that is writing.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
-
-const MIGRATIONS: &[M<'static>] = &[M::up(include_str!("migrations/0001_state.sql"))];
+pub use query::{
+    Bucket, Cursor, CursorError, EventFilter, Filter, LIMIT_MAX, Page, SampleQuery, Series, Step, StoredEvent,
+    StoredRecord, Who,
+};
+pub use retention::Retention;
+pub use store::{Place, Store};
+pub use write::Entry;
 
 /// Why the store could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -27,9 +71,34 @@ pub enum StoreError {
     /// The file's schema cannot be brought up to date; a newer version of this program may have written it.
     #[error("the store's schema: {0}")]
     Migration(#[from] rusqlite_migration::Error),
-    /// A state cannot be put into text.
+    /// The database server cannot be reached, or refuses.
+    #[error("the store: {}", told(.0))]
+    Postgres(postgres::Error),
+    /// A state or a record cannot be put into text, or read from it.
     #[error("the store: {0}")]
     Json(#[from] serde_json::Error),
+    /// What is stored is not what was written.
+    #[error("the store: {0}")]
+    Content(&'static str),
+}
+
+impl StoreError {
+    /// Whether the disk, or what is allowed of it, is full.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Sqlite(error) => error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull),
+            Self::Postgres(error) => error.code() == Some(&postgres::error::SqlState::DISK_FULL),
+            _ => false,
+        }
+    }
+}
+
+/// A server's error with what is behind it, which its own text leaves out.
+fn told(error: &postgres::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(source) if !error.to_string().contains(&source.to_string()) => format!("{error}: {source}"),
+        _ => error.to_string(),
+    }
 }
 
 /// One process of one app, by their names in the settings.
@@ -48,159 +117,5 @@ impl ProcessKey {
     }
 }
 
-/// The store.
-#[derive(Debug)]
-pub struct Store {
-    connection: Connection,
-}
-
-impl Store {
-    /// Opens the file, makes it where there is none, and brings its schema up to date.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Self::prepare(Connection::open(path)?)
-    }
-
-    /// A store that is forgotten with the program.
-    pub fn in_memory() -> Result<Self, StoreError> {
-        Self::prepare(Connection::open_in_memory()?)
-    }
-
-    fn prepare(mut connection: Connection) -> Result<Self, StoreError> {
-        connection.busy_timeout(BUSY_TIMEOUT)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        // With WAL, NORMAL loses at most the last transactions when the power fails and never breaks the file.
-        connection.pragma_update(None, "synchronous", "NORMAL")?;
-        Migrations::from_slice(MIGRATIONS).to_latest(&mut connection)?;
-        Ok(Self { connection })
-    }
-
-    /// The state of a process as it was last written. One that this version cannot read is as good as none.
-    pub fn state(&self, key: &ProcessKey) -> Result<Option<State>, StoreError> {
-        let found: Option<(u32, String)> = self
-            .connection
-            .query_row(
-                "SELECT version, json FROM state WHERE app = ?1 AND process = ?2",
-                params![key.app, key.process],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )
-            .optional()?;
-        Ok(found
-            .filter(|(version, _)| *version == STATE_VERSION)
-            .and_then(|(_, json)| serde_json::from_str(&json).ok()))
-    }
-
-    /// Writes the state of a process.
-    pub fn save_state(&self, key: &ProcessKey, state: &State, at: Timestamp) -> Result<(), StoreError> {
-        self.connection.execute(
-            "INSERT INTO state (app, process, version, json, written_at) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (app, process) DO UPDATE SET version = ?3, json = ?4, written_at = ?5",
-            params![key.app, key.process, state.version, serde_json::to_string(state)?, at.to_string()],
-        )?;
-        Ok(())
-    }
-
-    /// The pauses that are not over at `at`.
-    pub fn pauses(&self, at: Timestamp) -> Result<Vec<(ProcessKey, Pause)>, StoreError> {
-        let mut statement = self.connection.prepare("SELECT app, process, until, why FROM pause")?;
-        let rows = statement.query_map([], |row| {
-            let until: Option<String> = row.get(2)?;
-            // An instant that cannot be read leaves the pause without an end: safer than scaling against a person's word.
-            let until = until.and_then(|text| text.parse::<Timestamp>().ok());
-            Ok((ProcessKey::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?), Pause { until, why: row.get(3)? }))
-        })?;
-        let mut pauses = Vec::new();
-        for row in rows {
-            let (key, pause) = row?;
-            if pause.until.is_none_or(|until| until > at) {
-                pauses.push((key, pause));
-            }
-        }
-        Ok(pauses)
-    }
-
-    /// Pauses a process.
-    pub fn pause(&self, key: &ProcessKey, pause: &Pause) -> Result<(), StoreError> {
-        self.connection.execute(
-            "INSERT INTO pause (app, process, until, why) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (app, process) DO UPDATE SET until = ?3, why = ?4",
-            params![key.app, key.process, pause.until.map(|until| until.to_string()), pause.why],
-        )?;
-        Ok(())
-    }
-
-    /// Ends the pause of a process; whether there was one.
-    pub fn resume(&self, key: &ProcessKey) -> Result<bool, StoreError> {
-        let gone = self
-            .connection
-            .execute("DELETE FROM pause WHERE app = ?1 AND process = ?2", params![key.app, key.process])?;
-        Ok(gone > 0)
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use autoscalebot_core::state::Limit;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
-    #[test]
-    fn migrations_are_valid() {
-        Migrations::from_slice(MIGRATIONS).validate().unwrap();
-    }
-
-    #[test]
-    fn state_survives_a_new_opening() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("a.db");
-        let key = ProcessKey::new("shop", "web");
-        let state = State {
-            last_scale: Some(at(100)),
-            ours: Some(4),
-            limit: Some(Limit { dynos: 10, at: at(99) }),
-            ..State::default()
-        };
-        let store = Store::open(&file).unwrap();
-        store.save_state(&key, &State::default(), at(1)).unwrap();
-        store.save_state(&key, &state, at(2)).unwrap();
-        drop(store);
-        let store = Store::open(&file).unwrap();
-        assert_eq!(store.state(&key).unwrap(), Some(state));
-        assert_eq!(store.state(&ProcessKey::new("shop", "worker")).unwrap(), None);
-    }
-
-    #[test]
-    fn a_state_of_another_version_is_left_alone() {
-        let store = Store::in_memory().unwrap();
-        let key = ProcessKey::new("shop", "web");
-        store.save_state(&key, &State { version: 999, ..State::default() }, at(1)).unwrap();
-        assert_eq!(store.state(&key).unwrap(), None);
-    }
-
-    #[test]
-    fn pauses_end_by_time_or_by_hand() {
-        let store = Store::in_memory().unwrap();
-        let (web, worker) = (ProcessKey::new("shop", "web"), ProcessKey::new("shop", "worker"));
-        let pause = Pause { until: Some(at(50)), why: Some("sale".into()) };
-        store.pause(&web, &pause).unwrap();
-        store.pause(&worker, &Pause { until: None, why: None }).unwrap();
-        assert_eq!(store.pauses(at(49)).unwrap().len(), 2);
-        assert_eq!(store.pauses(at(49)).unwrap()[0], (web.clone(), pause));
-        assert_eq!(store.pauses(at(50)).unwrap(), [(worker.clone(), Pause { until: None, why: None })]);
-        assert!(store.resume(&worker).unwrap());
-        assert!(!store.resume(&worker).unwrap());
-        assert!(store.pauses(at(50)).unwrap().is_empty());
-    }
-
-    #[test]
-    fn two_openings_of_one_file_see_each_other() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("a.db");
-        let (daemon, command) = (Store::open(&file).unwrap(), Store::open(&file).unwrap());
-        let key = ProcessKey::new("shop", "web");
-        command.pause(&key, &Pause { until: None, why: None }).unwrap();
-        assert_eq!(daemon.pauses(at(0)).unwrap().len(), 1);
-    }
-}
+mod tests;
