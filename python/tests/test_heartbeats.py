@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -21,8 +20,6 @@ from conftest import REPO, TARGET, free_port, wait_for
 sys.path.insert(0, str(REPO / "python"))
 
 from autoscalebot import wsgi
-
-PAGES = sorted((REPO / "docs" / "heartbeats").glob("*.md"))
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -135,16 +132,3 @@ def test_the_page_of_express_runs() -> None:
     finally:
         process.terminate()
         process.wait(10)
-
-
-@pytest.mark.parametrize("page", [page.stem for page in PAGES if page.stem != "django"])
-def test_each_page_has_settings_that_are_read(page: str, bare: Any, tmp_path: Any) -> None:
-    from conftest import run
-
-    (block,) = blocks(page, "toml")
-    head = (
-        '[platforms.local]\ntype = "local"\n[apps.shop]\nplatform = "local"\n[apps.shop.processes.web]\nmax_dynos = 3\n'
-    )
-    (tmp_path / "autoscalebot.toml").write_text(head + block)
-    (tmp_path / "Procfile").write_text("web: true\n")
-    assert json.loads(run(bare.program, "plan", "--json", cwd=tmp_path).stdout)["process"] == "web"
