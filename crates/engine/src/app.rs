@@ -201,6 +201,7 @@ impl AppLoop {
             }
             return outcomes;
         }
+        self.expect(&wanted, records);
         let changes: Vec<_> = wanted.iter().map(|(_, change)| change.clone()).collect();
         let call = self.plan.platform.scale(&self.plan.name, &changes, formation, at);
         let mut answers = match timeout(PLATFORM_BUDGET, call).await {
@@ -214,6 +215,20 @@ impl AppLoop {
         outcomes
     }
 
+    /// Writes what each state will be if its call succeeds. A program that is killed while the platform carries the call out
+    /// then knows of it when it comes back; and one whose call was never made waits for a cooldown too many, which harms less
+    /// than one too few.
+    fn expect(&self, wanted: &[(usize, Change)], records: &[(usize, Record)]) {
+        for (slot, change) in wanted {
+            let (index, record) = &records[*slot];
+            let ProcessPlan { spec, state, .. } = &self.plan.processes[*index];
+            let outcome = CallOutcome::Ok { quantity: change.quantity, limit: None };
+            let record = record.clone().conclude(spec, state, &outcome);
+            let state = settle(spec, state.clone(), &record, &outcome);
+            self.shared.memory.save(self.key(&self.plan.processes[*index]), state, record.at);
+        }
+    }
+
     fn settle(&mut self, records: Vec<(usize, Record)>, outcomes: Vec<CallOutcome>) -> Vec<Arc<Record>> {
         let mut concluded = Vec::with_capacity(records.len());
         for ((index, record), outcome) in records.into_iter().zip(outcomes) {
@@ -224,9 +239,11 @@ impl AppLoop {
             let kept = Kept::of(&before);
             process.state = settle(&process.spec, before, &record, &outcome);
             let process = &self.plan.processes[index];
-            if Kept::of(&process.state) != kept {
-                self.shared.memory.save(self.key(process), process.state.clone(), record.at);
-            }
+            // After a call the state is written in any case: what it was expected to come to is there already.
+            let called = matches!(outcome, CallOutcome::Ok { .. } | CallOutcome::Failed { .. });
+            let changed = called || Kept::of(&process.state) != kept;
+            let state = changed.then(|| (self.key(process), process.state.clone()));
+            self.shared.memory.tick(&record, &happened, state);
             self.shared.board.set(self.key(process), Arc::clone(&record));
             for event in happened {
                 self.publish(event);

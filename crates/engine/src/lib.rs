@@ -18,5 +18,5 @@ pub use advise::Advise;
 pub use board::Board;
 pub use clock::{Clock, SystemClock};
 pub use engine::Engine;
-pub use memory::Memory;
+pub use memory::{Health, Memory, Pauses};
 pub use plan::{AppPlan, Mode, ProcessPlan, Source};

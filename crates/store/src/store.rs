@@ -34,9 +34,11 @@ pub enum Place {
 #[derive(Debug, Clone)]
 pub struct Store {
     place: Place,
-    inner: Arc<Mutex<Inner>>,
+    /// `None`: it is not reached, and the next call tries.
+    inner: Arc<Mutex<Option<Inner>>>,
 }
 
+/// The content of a store, reached.
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) driver: Box<dyn Driver>,
@@ -45,6 +47,15 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
+    fn connect(place: &Place) -> Result<Self, StoreError> {
+        let driver: Box<dyn Driver> = match place {
+            Place::Memory => Box::new(Sqlite::in_memory()?),
+            Place::File(path) => Box::new(Sqlite::open(path)?),
+            Place::Postgres(url) => Box::new(Postgres::connect(url)?),
+        };
+        Ok(Self { driver, ids: Ids::default(), last: LastOf::default() })
+    }
+
     /// Does something in one transaction: all of it, or nothing.
     pub(crate) fn whole<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
         self.driver.transaction(Step::Begin)?;
@@ -63,13 +74,14 @@ impl Inner {
 impl Store {
     /// Opens the store, makes it where there is none, and brings its schema up to date.
     pub fn connect(place: &Place) -> Result<Self, StoreError> {
-        let driver: Box<dyn Driver> = match place {
-            Place::Memory => Box::new(Sqlite::in_memory()?),
-            Place::File(path) => Box::new(Sqlite::open(path)?),
-            Place::Postgres(url) => Box::new(Postgres::connect(url)?),
-        };
-        let inner = Inner { driver, ids: Ids::default(), last: LastOf::default() };
-        Ok(Self { place: place.clone(), inner: Arc::new(Mutex::new(inner)) })
+        let store = Self::later(place);
+        store.reach(|_| Ok(()))?;
+        Ok(store)
+    }
+
+    /// A store that is opened by the first call that needs it. A call that cannot reach it fails, and the next tries again.
+    pub fn later(place: &Place) -> Self {
+        Self { place: place.clone(), inner: Arc::default() }
     }
 
     /// Opens an SQLite file.
@@ -96,63 +108,78 @@ impl Store {
         &self.place
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
+    /// Gives the connection up: the next call makes a new one. A store in memory stays as it is.
+    pub fn reopen(&self) {
+        if !matches!(self.place, Place::Memory) {
+            *self.inner() = None;
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Option<Inner>> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the connection is gone, so that only [`Store::connect`] helps.
-    pub fn is_closed(&self) -> bool {
-        self.inner().driver.is_closed()
+    /// Does something with the content, reached anew where the connection is gone.
+    fn reach<T>(&self, work: impl FnOnce(&mut Inner) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut inner = self.inner();
+        match &mut *inner {
+            Some(inner) if !inner.driver.is_closed() => work(inner),
+            gone => work(gone.insert(Inner::connect(&self.place)?)),
+        }
+    }
+
+    fn driver<T>(&self, work: impl FnOnce(&mut dyn Driver) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.reach(|inner| work(&mut *inner.driver))
     }
 
     /// The state of a process as it was last written. One that this version cannot read is as good as none.
     pub fn state(&self, key: &ProcessKey) -> Result<Option<State>, StoreError> {
-        state::state(&mut *self.inner().driver, key)
+        self.driver(|driver| state::state(driver, key))
     }
 
     /// Writes the state of a process.
     pub fn save_state(&self, key: &ProcessKey, state: &State, at: Timestamp) -> Result<(), StoreError> {
-        state::save(&mut *self.inner().driver, key, state, at)
+        self.driver(|driver| state::save(driver, key, state, at))
     }
 
     /// The pauses that are not over at `at`.
     pub fn pauses(&self, at: Timestamp) -> Result<Vec<(ProcessKey, Pause)>, StoreError> {
-        state::pauses(&mut *self.inner().driver, at)
+        self.driver(|driver| state::pauses(driver, at))
     }
 
     /// Pauses a process.
     pub fn pause(&self, key: &ProcessKey, pause: &Pause) -> Result<(), StoreError> {
-        state::pause(&mut *self.inner().driver, key, pause)
+        self.driver(|driver| state::pause(driver, key, pause))
     }
 
     /// Ends the pause of a process; whether there was one.
     pub fn resume(&self, key: &ProcessKey) -> Result<bool, StoreError> {
-        state::resume(&mut *self.inner().driver, key)
+        self.driver(|driver| state::resume(driver, key))
     }
 
     /// Writes all of these, or, with an error, none.
     pub fn write(&self, entries: &[Entry]) -> Result<(), StoreError> {
-        self.inner().whole(|inner| write::write(inner, entries))
+        self.reach(|inner| inner.whole(|inner| write::write(inner, entries)))
     }
 
     /// Decision records, newest first.
     pub fn history(&self, filter: &Filter) -> Result<Vec<StoredRecord>, StoreError> {
-        read::history(&mut *self.inner().driver, filter)
+        self.driver(|driver| read::history(driver, filter))
     }
 
     /// The record in force at an instant: the newest one at or before it.
     pub fn record_at(&self, key: &ProcessKey, at: Timestamp) -> Result<Option<StoredRecord>, StoreError> {
-        read::record_at(&mut *self.inner().driver, key, at)
+        self.driver(|driver| read::record_at(driver, key, at))
     }
 
     /// The newest record of each process, by app and process.
     pub fn latest(&self) -> Result<Vec<StoredRecord>, StoreError> {
-        read::latest(&mut *self.inner().driver)
+        self.driver(|driver| read::latest(driver))
     }
 
     /// The newest record in which this program changed the quantity.
     pub fn last_change(&self, key: &ProcessKey) -> Result<Option<StoredRecord>, StoreError> {
-        read::last_change(&mut *self.inner().driver, key)
+        self.driver(|driver| read::last_change(driver, key))
     }
 
     /// The quantity and the bounds over `[from, to)` as steps, ascending; the first is the one in force at `from`, where that
@@ -164,32 +191,32 @@ impl Store {
         to: Timestamp,
         limit: usize,
     ) -> Result<Vec<crate::Step>, StoreError> {
-        read::steps(&mut *self.inner().driver, key, from, to, limit)
+        self.driver(|driver| read::steps(driver, key, from, to, limit))
     }
 
     /// Events, newest first.
     pub fn events(&self, filter: &EventFilter) -> Result<Vec<StoredEvent>, StoreError> {
-        read::events(&mut *self.inner().driver, filter)
+        self.driver(|driver| read::events(driver, filter))
     }
 
     /// Samples in buckets whose width follows from the range and from what is still kept of it.
     pub fn samples(&self, query: &SampleQuery) -> Result<Vec<Series>, StoreError> {
-        samples::samples(&mut *self.inner().driver, query)
+        self.driver(|driver| samples::samples(driver, query))
     }
 
     /// One bounded step of keeping the store small: rolls samples up, deletes what is older than `retention` allows, and
     /// gives room back. Whether there is more to do.
     pub fn clean(&self, retention: &Retention, now: Timestamp) -> Result<bool, StoreError> {
-        clean::clean(&mut self.inner(), retention, now)
+        self.reach(|inner| clean::clean(inner, retention, now))
     }
 
     /// `ok`, or what is wrong with what is stored. Reads all of it.
     pub fn integrity(&self) -> Result<String, StoreError> {
-        self.inner().driver.integrity()
+        self.driver(|driver| driver.integrity())
     }
 
     /// The bytes that hold something.
     pub fn used_bytes(&self) -> Result<u64, StoreError> {
-        self.inner().driver.used_bytes()
+        self.driver(|driver| driver.used_bytes())
     }
 }
