@@ -17,6 +17,7 @@ pub mod history;
 pub mod observation;
 pub mod phrase;
 pub mod policy;
+pub mod queueing;
 pub mod record;
 pub mod sample;
 pub mod secret;

@@ -18,6 +18,7 @@ pub mod concurrency;
 pub mod consecutive;
 pub mod python;
 pub mod queue;
+pub mod response_time;
 pub mod steps;
 pub mod target;
 #[cfg(test)]
@@ -169,6 +170,7 @@ pub const POLICIES: &[PolicyKind] = &[
     consecutive::KIND,
     python::KIND,
     queue::KIND,
+    response_time::KIND,
     steps::KIND,
     target::KIND,
 ];

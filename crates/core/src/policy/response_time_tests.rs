@@ -1,0 +1,84 @@
+use super::*;
+use crate::Detail;
+use crate::policy::testing::{Read, propose};
+
+const RULE: ResponseTime = ResponseTime {
+    model: Model { at_once: 1, routing: Routing::Shared, variation: 1.0, objective_secs: 0.5, slow_share: 0.05 },
+    headroom: 0.0,
+    slack: 0.0,
+    lead: SignedDuration::from_secs(60),
+    lower_after: SignedDuration::from_secs(300),
+    unit: Unit::Milliseconds,
+};
+
+/// A source that tells the rate, of requests of 0.1 s.
+fn told(rate: f64) -> Detail {
+    Detail { rate: Some(rate), service_ms: Some(100.0), ..Detail::default() }
+}
+
+/// A reading every 20 s.
+fn reads(readings: impl IntoIterator<Item = (f64, Detail)>) -> Vec<Read> {
+    readings.into_iter().enumerate().map(|(n, (value, detail))| (n as i64 * 20, Some(value), detail)).collect()
+}
+
+fn wanted(dynos: u32, readings: impl IntoIterator<Item = (f64, Detail)>) -> Option<u32> {
+    propose(&RULE, dynos, dynos, &reads(readings)).desired
+}
+
+/// M/M/c at 10 requests a second by each server: 8 dynos take 70 a second with a p95 of 0.43 s, 10 take 90 with 0.436 s, and
+/// 4 take 30 with 0.413 s, but 36 with 0.82 s.
+#[test]
+fn as_many_dynos_as_the_load_needs() {
+    for (rate, dynos, desired) in [(70.0, 3, 8), (90.0, 3, 10), (30.0, 1, 4), (36.0, 4, 5), (0.0, 1, 1)] {
+        assert_eq!(wanted(dynos, [(200.0, told(rate))]), Some(desired), "{rate} up, at once");
+        assert_eq!(wanted(20, vec![(200.0, told(rate)); 5]), Some(20), "{rate} down, not before 5 min");
+        assert_eq!(wanted(20, vec![(200.0, told(rate)); 20]), Some(desired), "{rate} down");
+    }
+}
+
+#[test]
+fn the_highest_load_of_a_while_counts_for_fewer() {
+    let mut readings = vec![(200.0, told(30.0)); 40];
+    readings[30] = (200.0, told(70.0));
+    assert_eq!(wanted(20, readings.clone()), Some(8));
+    readings[30] = (200.0, told(30.0));
+    readings[10] = (200.0, told(70.0));
+    assert_eq!(wanted(20, readings), Some(4), "10 min ago is long ago");
+}
+
+#[test]
+fn a_rise_is_followed_ahead() {
+    // From 30 to 60 a second within 3 min: 10 more in the minute that a dyno takes to serve.
+    let rising = (0..10).map(|n| (200.0, told(30.0 + f64::from(n) * 10.0 / 3.0)));
+    assert_eq!(wanted(7, rising), Some(8), "as for 70 a second");
+    assert_eq!(wanted(7, vec![(200.0, told(60.0)); 10]), Some(7));
+}
+
+#[test]
+fn what_waits_is_work_to_be_done() {
+    // 300 requests that wait are 30 s of work: half a server for a minute.
+    let waiting = Detail { concurrency: Some(307.0), ..told(70.0) };
+    assert_eq!(wanted(8, [(3000.0, waiting)]), Some(9));
+}
+
+#[test]
+fn the_measured_percentile_keeps_watch() {
+    assert_eq!(wanted(10, vec![(200.0, told(30.0)); 20]), Some(4));
+    let mut slow = vec![(200.0, told(30.0)); 20];
+    slow[18].0 = 501.0;
+    assert_eq!(wanted(10, slow), Some(10), "slow of late: nothing is removed");
+    assert_eq!(wanted(10, vec![(501.0, told(30.0)); 20]), Some(11), "slow for long: the model is wrong");
+}
+
+#[test]
+fn without_a_load_by_readings() {
+    let none = Detail::default();
+    assert_eq!(wanted(8, [(600.0, none), (100.0, none), (600.0, none)]), Some(10));
+    assert_eq!(wanted(8, [(600.0, none), (100.0, none), (100.0, none)]), Some(8));
+    assert_eq!(wanted(8, vec![(249.0, none); 20]), Some(7));
+    assert_eq!(wanted(8, vec![(251.0, none); 20]), Some(8));
+    assert_eq!(wanted(1, vec![(1.0, none); 20]), Some(1));
+    let rate = ResponseTime { unit: Unit::RequestsPerSecond, ..RULE };
+    assert_eq!(propose(&rate, 3, 3, &reads([(70.0, none)])).desired, None);
+    assert_eq!(propose(&rate, 3, 3, &reads([(70.0, Detail { service_ms: Some(100.0), ..none })])).desired, Some(8));
+}

@@ -1,0 +1,195 @@
+//! How long requests wait: the M/M/c queue, and its stretch to other service times by Allen and Cunneen. Used by the policy
+//! `response_time`; the simulator has formulas of its own, so that the two check each other.
+//!
+//! With `a` = offered load (arrivals in a second × mean service in seconds: servers that are busy on average) and `c` servers,
+//! the chance to wait is Erlang's C = B c / (c − a (1 − B)), where 1 / B = Σ c! / ((c − j)! aʲ) is summed from its largest
+//! term on, so that a thousand servers cost no more than the spread around `a`. The time T of wait and service is longer
+//! than t with P = (1 − C) e^(−μt) + C (h e^(−μt) − μ e^(−ht)) / (h − μ), h = (c − a) μ.
+
+/// Above so many busy servers, a margin of one per cent covers any wait: the square root of the load is less than that.
+const LARGE: f64 = 100_000.0;
+
+/// How requests get to the dynos.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Routing {
+    /// All dynos take from one queue, or the router knows which of them are free.
+    Shared,
+    /// Each request goes to a dyno at random, as on Heroku: each has its own queue.
+    Random,
+}
+
+/// An app as its queue sees it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Model {
+    /// Requests that a dyno works on at once, at least 1.
+    pub at_once: u32,
+    /// How requests get to the dynos.
+    pub routing: Routing,
+    /// Variance over squared mean of the service times, at or above 0; 1 is exponential.
+    pub variation: f64,
+    /// The objective in seconds, above 0.
+    pub objective_secs: f64,
+    /// The share of requests that may be slower, between 0 and 1.
+    pub slow_share: f64,
+}
+
+impl Model {
+    /// The fewest dynos, at least 1, with which no more requests are slower than may be, at this offered load of requests that
+    /// take `service_secs` on average. Where the service alone is slower more often, a tenth above that counts as reached.
+    ///
+    /// ```
+    /// use autoscalebot_core::queueing::{Model, Routing};
+    /// let model = Model { at_once: 1, routing: Routing::Shared, variation: 1.0, objective_secs: 0.5, slow_share: 0.05 };
+    /// // 70 requests a second of 0.1 s each: with 8 dynos the p95 is 0.43 s, with 7 the queue grows for ever.
+    /// assert_eq!(model.dynos(7.0, 0.1), 8);
+    /// ```
+    pub fn dynos(&self, offered: f64, service_secs: f64) -> u32 {
+        let servers = f64::from(self.at_once.max(1));
+        if !(offered > 0.0 && service_secs > 0.0) {
+            return 1;
+        }
+        if offered > LARGE {
+            return (offered * 1.01 / servers).ceil() as u32;
+        }
+        let alone = (-self.objective_secs / service_secs).exp();
+        let allowed = self.slow_share.max(alone * 1.1);
+        let first = (offered / servers).floor() as u32 + 1;
+        match self.routing {
+            Routing::Shared => self.shared(offered, service_secs, alone, allowed, first),
+            Routing::Random => self.random(offered, service_secs, alone, allowed, first),
+        }
+    }
+
+    fn shared(&self, offered: f64, service_secs: f64, alone: f64, allowed: f64, first: u32) -> u32 {
+        let mut dynos = first;
+        let mut servers = dynos.saturating_mul(self.at_once.max(1));
+        let mut blocked = erlang_b(f64::from(servers), offered);
+        // The share that waits falls faster than any power: a few times the square root of the load is enough.
+        for _ in 0..10_000 {
+            if self.slower(f64::from(servers), offered, service_secs, alone, blocked) <= allowed {
+                break;
+            }
+            dynos += 1;
+            for _ in 0..self.at_once.max(1) {
+                servers += 1;
+                blocked = offered * blocked / (f64::from(servers) + offered * blocked);
+            }
+        }
+        dynos
+    }
+
+    /// Each dyno is a queue of its own with its share of the load.
+    fn random(&self, offered: f64, service_secs: f64, alone: f64, allowed: f64, first: u32) -> u32 {
+        let servers = f64::from(self.at_once.max(1));
+        let enough = |dynos: u32| {
+            let share = offered / f64::from(dynos);
+            let blocked = erlang_b(servers, share);
+            self.slower(servers, share, service_secs, alone, blocked) <= allowed
+        };
+        let (mut low, mut high) = (first, first);
+        while !enough(high) {
+            low = high.saturating_add(1);
+            high = high.saturating_mul(2);
+            if high == u32::MAX {
+                break;
+            }
+        }
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if enough(middle) { high = middle } else { low = middle + 1 }
+        }
+        low
+    }
+
+    /// The share of requests that are slower than the objective.
+    fn slower(&self, servers: f64, offered: f64, service_secs: f64, alone: f64, blocked: f64) -> f64 {
+        let waits = servers * blocked / (servers - offered * (1.0 - blocked));
+        let mu = 1.0 / service_secs;
+        let h = (servers - offered) * mu * 2.0 / (1.0 + self.variation.max(0.0));
+        if (h - mu).abs() < 1e-6 * mu {
+            return alone + waits * mu * self.objective_secs * alone;
+        }
+        let late = (h * alone - mu * (-h * self.objective_secs).exp()) / (h - mu);
+        (1.0 - waits) * alone + waits * late
+    }
+}
+
+/// The share of requests that find all servers busy and would be turned away, by Erlang's B formula.
+fn erlang_b(servers: f64, offered: f64) -> f64 {
+    let (mut term, mut sum) = (1.0_f64, 1.0_f64);
+    let per = 1.0 / offered;
+    let mut left = servers;
+    while left > 0.0 {
+        term *= left * per;
+        sum += term;
+        if !sum.is_finite() {
+            return 0.0;
+        }
+        left -= 1.0;
+        // Past its largest term, the sum falls ever faster.
+        if left < offered && term < sum * 1e-12 {
+            break;
+        }
+    }
+    1.0 / sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reference figures of M/M/c: (arrivals, served in a second by one server, servers, share that waits, p95 of wait and
+    /// service).
+    const REFERENCE: &[(f64, f64, f64, f64, f64)] = &[
+        (0.5, 1.0, 1.0, 0.5, 5.99146),
+        (9.5, 10.0, 1.0, 0.95, 5.99146),
+        (15.0, 10.0, 2.0, 0.642857, 0.647658),
+        (36.0, 10.0, 4.0, 0.787753, 0.816552),
+        (90.0, 10.0, 10.0, 0.668732, 0.436087),
+        (450.0, 10.0, 50.0, 0.363864, 0.308280),
+        (40.0, 4.0, 12.0, 0.449388, 0.839001),
+    ];
+
+    #[test]
+    fn agrees_with_reference_figures() {
+        for &(rate, mu, servers, waits, p95) in REFERENCE {
+            let offered = rate / mu;
+            let blocked = erlang_b(servers, offered);
+            let got = servers * blocked / (servers - offered * (1.0 - blocked));
+            assert!((got - waits).abs() < 1e-5, "{rate} {mu} {servers}: {got}");
+            let model =
+                Model { at_once: 1, routing: Routing::Shared, variation: 1.0, objective_secs: p95, slow_share: 0.05 };
+            let slower = model.slower(servers, offered, 1.0 / mu, (-p95 * mu).exp(), blocked);
+            assert!((slower - 0.05).abs() < 1e-5, "{rate} {mu} {servers}: {slower}");
+        }
+    }
+
+    #[test]
+    fn more_load_never_needs_fewer() {
+        for routing in [Routing::Shared, Routing::Random] {
+            for at_once in [1, 5] {
+                for variation in [0.0, 1.0, 4.0] {
+                    let model = Model { at_once, routing, variation, objective_secs: 0.5, slow_share: 0.05 };
+                    let mut last = 0;
+                    for step in 0..4000 {
+                        let offered = 1.004_f64.powi(step) * 0.01;
+                        let dynos = model.dynos(offered, 0.1);
+                        assert!(dynos >= last, "{offered}: {dynos} after {last}");
+                        assert!(f64::from(dynos * at_once) > offered);
+                        last = dynos;
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_objective_that_the_service_alone_breaks_asks_for_no_fleet() {
+        let model =
+            Model { at_once: 1, routing: Routing::Shared, variation: 1.0, objective_secs: 0.1, slow_share: 0.05 };
+        let dynos = model.dynos(10.0, 0.1);
+        assert!((11..=16).contains(&dynos), "{dynos}");
+        assert_eq!(model.dynos(0.0, 0.1), 1);
+        assert_eq!(model.dynos(f64::MAX, 0.1), u32::MAX);
+    }
+}
