@@ -23,9 +23,9 @@ use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout};
 
-use crate::engine::Shared;
 use crate::plan::{AppPlan, Mode, ProcessPlan};
 use crate::schedule::Due;
+use crate::shared::Shared;
 
 /// The longest that a platform may take for one call; platforms keep to less by themselves.
 const PLATFORM_BUDGET: Duration = Duration::from_secs(30);

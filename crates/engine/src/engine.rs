@@ -15,6 +15,7 @@ use crate::board::Board;
 use crate::clock::Clock;
 use crate::memory::Memory;
 use crate::plan::{AppPlan, Mode};
+use crate::shared::Shared;
 
 /// How many events a listener may be behind before it loses the oldest.
 const EVENTS: usize = 4096;
@@ -24,17 +25,6 @@ const STOP_CALLS: Duration = Duration::from_millis(1000);
 const STOP_NOTIFICATIONS: Duration = Duration::from_millis(400);
 /// Up to so many apps begin at once; more are spread over their interval.
 const BEGIN_AT_ONCE: usize = 16;
-
-/// What all loops share.
-pub(crate) struct Shared {
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) mode: Mode,
-    pub(crate) memory: Memory,
-    pub(crate) desk: Desk,
-    pub(crate) events: broadcast::Sender<Event>,
-    pub(crate) board: Board,
-    pub(crate) stop: watch::Receiver<bool>,
-}
 
 /// The daemon's loop.
 pub struct Engine {

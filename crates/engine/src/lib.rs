@@ -13,6 +13,7 @@ pub mod engine;
 pub mod memory;
 pub mod plan;
 mod schedule;
+mod shared;
 
 pub use advise::Advise;
 pub use board::Board;
