@@ -12,6 +12,9 @@ use autoscalebot_core::Taken;
 use autoscalebot_core::fields::{FieldError, MeasurementKind, Values};
 
 mod budget;
+pub mod bullmq;
+pub mod celery;
+mod dial;
 pub mod exec;
 mod fields;
 pub mod heartbeat;
@@ -20,6 +23,12 @@ pub mod intake;
 pub mod json;
 mod number;
 pub mod prometheus;
+mod queue;
+mod redis;
+pub mod resque;
+pub mod rq;
+pub mod sidekiq;
+mod tls;
 
 pub use intake::Intake;
 
@@ -65,7 +74,17 @@ pub struct MeasureEntry {
 pub type Build = fn(values: &Values, context: MeasureContext<'_>) -> Result<Arc<dyn Measure>, FieldError>;
 
 /// Every kind of measurement, by name.
-pub const MEASUREMENTS: &[MeasureEntry] = &[exec::ENTRY, heartbeat::ENTRY, json::ENTRY, prometheus::ENTRY];
+pub const MEASUREMENTS: &[MeasureEntry] = &[
+    bullmq::ENTRY,
+    celery::ENTRY,
+    exec::ENTRY,
+    heartbeat::ENTRY,
+    json::ENTRY,
+    prometheus::ENTRY,
+    resque::ENTRY,
+    rq::ENTRY,
+    sidekiq::ENTRY,
+];
 
 #[cfg(test)]
 mod tests {

@@ -41,6 +41,20 @@ fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stati
     }
 }
 
+/// Why a connection that is not HTTP broke, or could not be made.
+pub(crate) fn failure_of(error: &io::Error) -> Failure {
+    let mut innermost: &(dyn Error + 'static) = error;
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(at) = next {
+        if let Some(failure) = known(at) {
+            return failure;
+        }
+        innermost = at;
+        next = cause(at);
+    }
+    Failure::Other(short(&innermost.to_string()).into())
+}
+
 fn known(error: &(dyn Error + 'static)) -> Option<Failure> {
     if let Some(no_address) = error.downcast_ref::<NoAddress>() {
         return Some(Failure::Name(short(&no_address.to_string()).into()));

@@ -23,7 +23,8 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
 
 pub(crate) use call::{Call, Login, document, get, headers, login};
-pub(crate) use failure::failure;
+pub(crate) use failure::{failure, failure_of};
+pub(crate) use names::lookup;
 
 /// Clients made so far, by whether they trust anybody (`https`) and whether they keep connections.
 static CLIENTS: Mutex<[Option<Client>; 4]> = Mutex::new([None, None, None, None]);
@@ -56,7 +57,7 @@ pub(crate) fn build(mut tls: ClientConfig, reuse: bool) -> Result<Client, String
 }
 
 /// Trusts whom the system trusts.
-fn system_trust() -> Result<ClientConfig, String> {
+pub(crate) fn system_trust() -> Result<ClientConfig, String> {
     let config = versions()?
         .with_platform_verifier()
         .map_err(|error| format!("the trusted certificates of this system cannot be read: {error}"))?;

@@ -3,7 +3,9 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 
+use autoscalebot_core::Failure;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::net::lookup_host;
 use tokio::sync::Semaphore;
@@ -33,18 +35,25 @@ pub(super) struct System;
 impl Resolve for System {
     fn resolve(&self, name: Name) -> Resolving {
         let host = name.as_str().to_owned();
-        Box::pin(async move {
-            // A task of its own: who asked may stop waiting, but the permit must be held until the thread is free again.
-            let lookup = tokio::spawn(async move {
-                let _permit = LOOKUPS.acquire().await.map_err(|_| no_address(&host, "the program is ending"))?;
-                let found: Vec<_> =
-                    lookup_host((host.as_str(), 0)).await.map_err(|error| no_address(&host, reason(&error)))?.collect();
-                if found.is_empty() { Err(no_address(&host, "no address")) } else { Ok(found) }
-            });
-            let found = lookup.await??;
-            Ok(Box::new(found.into_iter()) as Addrs)
-        })
+        Box::pin(async move { Ok(Box::new(found(host).await?.into_iter()) as Addrs) })
     }
+}
+
+/// The addresses of a host, for what is not HTTP; the port is for the caller to set.
+pub(crate) async fn lookup(host: String) -> Result<Vec<SocketAddr>, Failure> {
+    found(host).await.map_err(|error| Failure::Name(error.to_string().into()))
+}
+
+async fn found(host: String) -> Result<Vec<SocketAddr>, NoAddress> {
+    let name = host.clone();
+    // A task of its own: who asked may stop waiting, but the permit must be held until the thread is free again.
+    let lookup = tokio::spawn(async move {
+        let _permit = LOOKUPS.acquire().await.map_err(|_| no_address(&host, "the program is ending"))?;
+        let found: Vec<_> =
+            lookup_host((host.as_str(), 0)).await.map_err(|error| no_address(&host, reason(&error)))?.collect();
+        if found.is_empty() { Err(no_address(&host, "no address")) } else { Ok(found) }
+    });
+    lookup.await.unwrap_or_else(|_| Err(no_address(&name, "the program is ending")))
 }
 
 fn no_address(host: &str, why: impl Into<String>) -> NoAddress {
