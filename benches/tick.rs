@@ -40,6 +40,7 @@ fn spec(min: BoundTable) -> Spec {
             max_age: SignedDuration::from_mins(2),
             failures_mean_overload: true,
             policy: Arc::new(rule),
+            shadow: false,
         }],
         gates: vec![Arc::new(PauseGate), Arc::new(Cooldown { up: SignedDuration::ZERO, down: five_minutes })],
         zero: Zero::Keep,

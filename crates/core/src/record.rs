@@ -34,6 +34,8 @@ pub struct Record {
     pub measured: SmallVec<[Measured; 2]>,
     /// The most urgent verdict.
     pub verdict: Verdict,
+    /// What the policies want together, before gates and bounds; `None` where that is unknown, or was not asked.
+    pub proposed: Option<Dynos>,
     /// The wanted quantity, inside the bounds; `None` where nothing can be said.
     pub desired: Option<Dynos>,
     /// What to do.
@@ -78,6 +80,8 @@ pub struct Measured {
     pub point: Option<Point>,
     /// What the policy wants.
     pub proposal: Proposal,
+    /// Whether the proposal is only recorded.
+    pub shadow: bool,
     /// What somebody outside the core advised, where the policy asks for that.
     pub advice: Option<Advice>,
 }
@@ -348,7 +352,7 @@ impl fmt::Display for Bound {
 
 impl Serialize for Record {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut out = serializer.serialize_struct("Record", 17)?;
+        let mut out = serializer.serialize_struct("Record", 18)?;
         out.serialize_field("at", &self.at)?;
         out.serialize_field("app", &self.app)?;
         out.serialize_field("process", &self.process)?;
@@ -356,6 +360,7 @@ impl Serialize for Record {
         out.serialize_field("bounds", &self.bounds.bounds())?;
         out.serialize_field("measurements", &self.measured)?;
         out.serialize_field("verdict", &self.verdict)?;
+        out.serialize_field("proposed", &self.proposed)?;
         out.serialize_field("desired", &self.desired)?;
         out.serialize_field("call", &self.call)?;
         out.serialize_field("gates", &self.gates.iter().map(|note| note.gate).collect::<Vec<_>>())?;
@@ -400,6 +405,9 @@ impl Serialize for Measured {
         }
         out.serialize_entry("desired", &self.proposal.desired)?;
         out.serialize_entry("why", &self.proposal.why)?;
+        if self.shadow {
+            out.serialize_entry("shadow", &true)?;
+        }
         if let Some(advice) = &self.advice {
             out.serialize_entry("advice", advice)?;
         }

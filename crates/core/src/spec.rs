@@ -40,6 +40,15 @@ pub struct MeasurementSpec {
     pub failures_mean_overload: bool,
     /// The rule from samples to a proposal.
     pub policy: Arc<dyn Policy>,
+    /// Whether its proposal is only recorded: it neither raises nor lowers, and says nothing when it is unknown.
+    pub shadow: bool,
+}
+
+impl Spec {
+    /// How long proposals and changes are kept for the gates.
+    pub(crate) fn looks_back(&self) -> SignedDuration {
+        self.gates.iter().map(|gate| gate.looks_back()).max().unwrap_or(SignedDuration::ZERO)
+    }
 }
 
 /// What to do with a quantity of 0 that this program did not set, where the minimum is above 0.

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use crate::condition::Condition;
 use crate::history::History;
-use crate::{Dynos, Spec};
+use crate::{Dynos, Record, Spec};
 
 /// The version of the stored form; a change that an older reader would misread raises it.
 pub const STATE_VERSION: u32 = 1;
@@ -37,6 +37,14 @@ pub struct State {
     pub failing_since: Option<Timestamp>,
     /// The quantities set lately, for `scaling_too_rapid`; empty where that is not asked for.
     pub scales: VecDeque<Scale>,
+    /// The proposals of late, the oldest first; empty where no gate looks back.
+    pub proposals: VecDeque<Proposed>,
+    /// The dynos that the last raise started, until they serve.
+    pub starting: Option<Starting>,
+    /// How long dynos took to serve, in seconds, as learned; newer raises count for more.
+    pub boot_secs: Option<f64>,
+    /// The dyno-hours of the month; none where no gate counts them.
+    pub month: Option<Month>,
     /// The conditions that hold, with their beginnings.
     pub conditions: SmallVec<[(Condition, Timestamp); 2]>,
 }
@@ -61,6 +69,46 @@ pub struct Scale {
     pub to: Dynos,
 }
 
+/// A stretch of ticks that proposed alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposed {
+    /// The first of its ticks.
+    pub since: Timestamp,
+    /// The last of its ticks.
+    pub until: Timestamp,
+    /// The lowest proposal.
+    pub low: Dynos,
+    /// The highest; the same, unless older stretches were put together to save room.
+    pub high: Dynos,
+}
+
+/// Dynos that a raise started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Starting {
+    /// When.
+    pub at: Timestamp,
+    /// The quantity then.
+    pub dynos: Dynos,
+}
+
+/// What a month has used so far, in the process's zone.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Month {
+    /// The year.
+    pub year: i16,
+    /// The month, 1 to 12.
+    pub month: i8,
+    /// Dynos times seconds.
+    pub dyno_secs: f64,
+    /// Up to this instant.
+    pub counted_at: Timestamp,
+}
+
+/// So many stretches of proposals are kept at most.
+const MOST_PROPOSALS: usize = 256;
+/// A pause of ticks longer than this counts no dyno-hours: nobody knows what ran.
+const LONGEST_GAP: SignedDuration = SignedDuration::from_hours(24);
+
 impl Default for State {
     fn default() -> Self {
         Self {
@@ -72,6 +120,10 @@ impl Default for State {
             limit: None,
             failing_since: None,
             scales: VecDeque::new(),
+            proposals: VecDeque::new(),
+            starting: None,
+            boot_secs: None,
+            month: None,
             conditions: SmallVec::new(),
         }
     }
@@ -108,6 +160,63 @@ impl State {
         for (_, history) in self.histories.iter_mut().filter(|(name, _)| !keeps(name)) {
             history.clear();
         }
+    }
+
+    /// Keeps what gates look back at: proposals, dynos that start, dyno-hours.
+    pub(crate) fn look_back(&mut self, spec: &Spec, record: &Record) {
+        let keep = spec.looks_back();
+        if let (Some(proposed), true) = (record.proposed, keep > SignedDuration::ZERO) {
+            self.add_proposal(record.at, proposed, keep);
+        }
+        if let Some(starting) = self.starting {
+            let served = record.ready.is_some_and(|ready| ready >= starting.dynos);
+            if served {
+                let took = record.at.duration_since(starting.at).as_secs_f64().max(0.0);
+                self.boot_secs = Some(self.boot_secs.map_or(took, |known| known * 0.7 + took * 0.3));
+            }
+            if served || record.before.is_some_and(|before| before < starting.dynos) {
+                self.starting = None;
+            }
+        }
+        if spec.gates.iter().any(|gate| gate.counts_hours()) {
+            self.count_hours(spec, record.at);
+        }
+    }
+
+    fn add_proposal(&mut self, at: Timestamp, dynos: Dynos, keep: SignedDuration) {
+        // Nothing of the window is left after so long without a tick, and nothing older may stand for it.
+        if self.proposals.back().is_some_and(|last| at.duration_since(last.until) >= keep) {
+            self.proposals.clear();
+        }
+        match self.proposals.back_mut() {
+            Some(last) if last.low == dynos && last.high == dynos => last.until = at.max(last.until),
+            _ => self.proposals.push_back(Proposed { since: at, until: at, low: dynos, high: dynos }),
+        }
+        // One stretch from before the window stays: it shows that the window is full.
+        while self.proposals.get(1).is_some_and(|second| at.duration_since(second.until) >= keep) {
+            self.proposals.pop_front();
+        }
+        if self.proposals.len() > MOST_PROPOSALS
+            && let Some(first) = self.proposals.pop_front()
+            && let Some(second) = self.proposals.front_mut()
+        {
+            let Proposed { low, high, .. } = *second;
+            *second = Proposed { since: first.since, low: low.min(first.low), high: high.max(first.high), ..*second };
+        }
+    }
+
+    fn count_hours(&mut self, spec: &Spec, at: Timestamp) {
+        let date = spec.bounds.zone.to_datetime(at).date();
+        let begin = Month { year: date.year(), month: date.month(), dyno_secs: 0.0, counted_at: at };
+        let mut month = self.month.unwrap_or(begin);
+        let gap = at.duration_since(month.counted_at);
+        let ran = if gap > LONGEST_GAP { SignedDuration::ZERO } else { gap.max(SignedDuration::ZERO) };
+        if (month.year, month.month) != (begin.year, begin.month) {
+            month = begin;
+        }
+        month.dyno_secs += f64::from(self.seen.unwrap_or(0)) * ran.as_secs_f64();
+        month.counted_at = at;
+        self.month = Some(month);
     }
 
     /// Drops the evidence of measurements that the settings no longer have.

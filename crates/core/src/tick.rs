@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use smallvec::SmallVec;
 
 use crate::condition::Condition;
@@ -15,7 +15,7 @@ use crate::history::{Evidence, History, Point};
 use crate::policy::{PolicyInput, Proposal};
 use crate::record::{Action, BoundHit, Call, CallOutcome, GateNote, Measured, Reason, Record};
 use crate::spec::MeasurementSpec;
-use crate::state::{Limit, Scale};
+use crate::state::{Limit, Scale, Starting};
 use crate::{BoundsInForce, Detail, Dynos, Failure, Observation, Phrase, Reading, Sample, Spec, State, Verdict, Zero};
 
 /// Decides one tick of one process.
@@ -31,6 +31,7 @@ pub fn decide(spec: &Spec, state: &State, seen: &Observation) -> Record {
         after: seen.dynos.as_ref().ok().copied(),
         bounds: in_force,
         verdict,
+        proposed: None,
         desired: None,
         action: Action::None,
         call: Call::None,
@@ -45,7 +46,7 @@ pub fn decide(spec: &Spec, state: &State, seen: &Observation) -> Record {
         released_at: seen.released_at,
     };
     conclude_wish(spec, state, seen, &mut record);
-    if record.measured.iter().any(|m| m.verdict == Verdict::Unknown) {
+    if record.measured.iter().any(|m| !m.shadow && m.verdict == Verdict::Unknown) {
         record.conditions.push(Condition::SourceUnknown);
     }
     record.conditions.sort_unstable();
@@ -60,7 +61,7 @@ fn conclude_wish(spec: &Spec, state: &State, seen: &Observation, record: &mut Re
         return;
     };
     let bounds = record.bounds.bounds();
-    let input = |desired| GateInput { at: seen.at, before, desired, bounds, state, seen };
+    let input = |desired| GateInput { at: seen.at, before, desired, bounds, state, seen, zone: &spec.bounds.zone };
     for gate in spec.gates.iter().filter(|gate| gate.holds_bounds_too()) {
         if let Say::Instead(_, why) = gate.ask(&input(before)) {
             record.gates.push(GateNote { gate: gate.name(), why });
@@ -83,11 +84,13 @@ fn conclude_wish(spec: &Spec, state: &State, seen: &Observation, record: &mut Re
         return;
     }
     let (proposed, why) = combine(record, before);
+    // Only what is known counts as a proposal later on.
+    record.proposed = (!matches!(why, Reason::Nothing | Reason::Unknown(_))).then_some(proposed);
     let mut wanted = proposed;
     let mut reason = why;
     for gate in spec.gates.iter().filter(|gate| !gate.holds_bounds_too()) {
-        if wanted == before {
-            break;
+        if wanted == before && !gate.asks_always() {
+            continue;
         }
         if let Say::Instead(number, why) = gate.ask(&input(wanted)) {
             record.gates.push(GateNote { gate: gate.name(), why });
@@ -135,7 +138,7 @@ fn act(state: &State, record: &mut Record, before: Dynos, wanted: Dynos, reason:
 fn combine(record: &Record, before: Dynos) -> (Dynos, Reason) {
     let mut highest: Option<(Dynos, usize)> = None;
     let mut unknown = None;
-    for (index, measured) in record.measured.iter().enumerate() {
+    for (index, measured) in record.measured.iter().enumerate().filter(|(_, measured)| !measured.shadow) {
         match measured.proposal.desired {
             Some(desired) if highest.is_none_or(|(best, _)| desired > best) => highest = Some((desired, index)),
             Some(_) => {}
@@ -152,10 +155,10 @@ fn combine(record: &Record, before: Dynos) -> (Dynos, Reason) {
 
 /// The verdict of the process: the most urgent of its measurements, unknown before anything that would let dynos go.
 fn overall(measured: &[Measured]) -> Verdict {
-    let any = |verdict| measured.iter().any(|m| m.verdict == verdict);
+    let any = |verdict| measured.iter().any(|m| !m.shadow && m.verdict == verdict);
     if any(Verdict::TooHigh) {
         Verdict::TooHigh
-    } else if measured.is_empty() || any(Verdict::Unknown) {
+    } else if measured.iter().all(|m| m.shadow) || any(Verdict::Unknown) {
         Verdict::Unknown
     } else if any(Verdict::JustRight) {
         Verdict::JustRight
@@ -193,6 +196,7 @@ fn measure(spec: &Spec, state: &State, seen: &Observation, in_force: BoundsInFor
             verdict,
             point,
             proposal,
+            shadow: measurement.shadow,
             advice: advice.cloned(),
         });
     }
@@ -237,13 +241,7 @@ fn changed_by_hand(state: &State, seen: &Observation) -> bool {
     matches!((state.seen, &seen.dynos), (Some(last), Ok(now)) if last != *now)
 }
 
-fn point(
-    at: Timestamp,
-    verdict: Verdict,
-    reading: &Reading,
-    detail: Detail,
-    ready: Option<Dynos>,
-) -> Option<Point> {
+fn point(at: Timestamp, verdict: Verdict, reading: &Reading, detail: Detail, ready: Option<Dynos>) -> Option<Point> {
     let value = match reading {
         Reading::Value(value) => Some(*value),
         Reading::Failed(_) => None,
@@ -285,6 +283,7 @@ pub fn settle(spec: &Spec, mut state: State, record: &Record, outcome: &CallOutc
             state.history_mut(&measured.name).add(at, measured.point, measurement.policy.window());
         }
     }
+    state.look_back(spec, record);
     if let Some(before) = record.before {
         state.seen = Some(before);
         state.ours = state.ours.filter(|ours| *ours == before);
@@ -325,9 +324,11 @@ fn settle_call(spec: &Spec, state: &mut State, record: &Record, outcome: &CallOu
             {
                 state.last_scale = Some(record.at);
                 state.clear_histories(spec);
-                if let Some(rapid) = spec.rapid {
+                state.starting = (*quantity > from).then_some(Starting { at: record.at, dynos: *quantity });
+                let keep = spec.looks_back().max(spec.rapid.map_or(SignedDuration::ZERO, |rapid| rapid.within));
+                if keep > SignedDuration::ZERO {
                     state.scales.push_back(Scale { at: record.at, from, to: *quantity });
-                    state.scales.retain(|scale| record.at.duration_since(scale.at) <= rapid.within);
+                    state.scales.retain(|scale| record.at.duration_since(scale.at) <= keep);
                 }
             }
         }

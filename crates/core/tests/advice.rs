@@ -21,6 +21,7 @@ fn advised() -> Spec {
         unit: Unit::Jobs,
         max_age: SignedDuration::from_secs(120),
         failures_mean_overload: false,
+        shadow: false,
         policy: (python::KIND.build)(&values, Unit::Jobs).unwrap(),
     };
     Spec { measurements: vec![queue], ..spec(1, 5) }

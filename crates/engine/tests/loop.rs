@@ -145,6 +145,7 @@ fn spec(process: &str, min: u32, max: u32) -> Spec {
             max_age: SignedDuration::from_mins(2),
             failures_mean_overload: true,
             policy: Arc::new(rule),
+            shadow: false,
         }],
         gates: vec![Arc::new(PauseGate)],
         zero: Zero::Keep,

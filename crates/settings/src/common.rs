@@ -79,6 +79,12 @@ pub(crate) const MEASURE: &[Field] = &[
         "A sample older than this is unknown; without it, twice the interval and a minute.",
         "\"2m\"",
     ),
+    Field::defaulting(
+        "shadow",
+        FieldType::Flag,
+        "false",
+        "Whether its policy only decides and records, and changes nothing.",
+    ),
 ];
 
 /// Keys of `[[notify]]`; `type` and those of its kind besides.
@@ -102,9 +108,41 @@ pub(crate) const SERVER: &[Field] =
     &[Field::defaulting("listen", FieldType::Text, "\"127.0.0.1:7878\"", "The address and port of dashboard and API.")];
 
 /// Keys of `[store]`.
-pub(crate) const STORE: &[Field] = &[Field::defaulting(
-    "url",
-    FieldType::Text,
-    "\"sqlite:autoscalebot.db\"",
-    "Where records and state are kept: an SQLite file, relative to the working folder, or \"sqlite::memory:\" to keep nothing.",
-)];
+pub(crate) const STORE: &[Field] = &[
+    Field::defaulting(
+        "url",
+        FieldType::Text,
+        "\"sqlite:autoscalebot.db\"",
+        "Where records and state are kept: an SQLite file, relative to the working folder; \"sqlite::memory:\" to keep nothing; or a PostgreSQL URL, which may stand elsewhere: `{ env = \"DATABASE_URL\" }`.",
+    ),
+    Field::defaulting(
+        "records",
+        FieldType::Duration(3600.0, 366.0 * DAY),
+        "\"1d\"",
+        "How long every decision record and every sample is kept.",
+    ),
+    Field::defaulting(
+        "changes",
+        FieldType::Duration(3600.0, 3660.0 * DAY),
+        "\"90d\"",
+        "How long decision records that differ from the one before them are kept, and events.",
+    ),
+    Field::defaulting(
+        "minutes",
+        FieldType::Duration(3600.0, 3660.0 * DAY),
+        "\"30d\"",
+        "How long percentiles of the samples are kept by the minute.",
+    ),
+    Field::defaulting(
+        "hours",
+        FieldType::Duration(3600.0, 3660.0 * DAY),
+        "\"365d\"",
+        "How long percentiles of the samples are kept by the hour.",
+    ),
+    Field::defaulting(
+        "max_mb",
+        FieldType::Whole(16, 1_000_000),
+        "2048",
+        "With more megabytes than this, the oldest records go before their time.",
+    ),
+];

@@ -325,6 +325,7 @@ fn measurement(
         max_age,
         failures_mean_overload: kind.failures_mean_overload,
         policy: policy?,
+        shadow: common.flag("shadow"),
     };
     Some((spec, Measurement { section: Section { kind: kind.description.name, values }, every }))
 }

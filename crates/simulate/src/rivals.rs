@@ -132,6 +132,7 @@ pub fn contender(name: &str, bounds: BoundTables, meter: Meter, every_secs: f64,
         max_age: SignedDuration::from_mins(10),
         failures_mean_overload: matches!(meter, Meter::Probe { .. }),
         policy,
+        shadow: false,
     };
     let spec = Spec {
         app: "simulated".into(),

@@ -97,7 +97,8 @@ mod tests {
             let state = State { last_scale, ..State::default() };
             let bounds = Bounds { min: 0, max: 9 };
             let seen = Observation::default();
-            let said = rule.ask(&GateInput { at, before, desired, bounds, state: &state, seen: &seen });
+            let zone = &jiff::tz::TimeZone::UTC;
+            let said = rule.ask(&GateInput { at, before, desired, bounds, state: &state, seen: &seen, zone });
             match left {
                 None => assert_eq!(said, Say::Pass, "{since:?}"),
                 Some(left) => {

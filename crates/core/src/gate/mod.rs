@@ -6,14 +6,25 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::fields::{Description, FieldError, Values};
 use crate::state::State;
 use crate::{Bounds, Dynos, Observation, Phrase};
 
+pub mod boot;
+pub mod budget;
+pub mod busy_floor;
 pub mod cooldown;
+pub mod deploy_hold;
+pub mod max_step;
 pub mod pause;
+pub mod quiet_hours;
+pub mod stabilization;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod tolerance;
 
 /// What a gate sees.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +41,42 @@ pub struct GateInput<'a> {
     pub state: &'a State,
     /// What was seen for this tick.
     pub seen: &'a Observation,
+    /// The zone whose clock the process follows.
+    pub zone: &'a TimeZone,
+}
+
+/// A direction of change that a gate may be set to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// No dyno is added.
+    Up,
+    /// No dyno is removed.
+    Down,
+    /// Neither.
+    Both,
+}
+
+impl Holds {
+    /// The words for it in settings.
+    pub const WORDS: &'static [&'static str] = &["up", "down", "both"];
+
+    /// From its word; both, where it is none of them.
+    pub fn from_word(word: Option<&str>) -> Self {
+        match word {
+            Some("up") => Self::Up,
+            Some("down") => Self::Down,
+            _ => Self::Both,
+        }
+    }
+
+    /// Whether a change from one number to another is held.
+    pub fn holds(self, before: Dynos, desired: Dynos) -> bool {
+        match self {
+            Self::Up => desired > before,
+            Self::Down => desired < before,
+            Self::Both => desired != before,
+        }
+    }
 }
 
 /// What a gate says.
@@ -49,6 +96,21 @@ pub trait Gate: Debug + Send + Sync {
     /// What it says of a proposal.
     fn ask(&self, input: &GateInput<'_>) -> Say;
 
+    /// Whether it is asked even where no change is proposed, as it may want one itself.
+    fn asks_always(&self) -> bool {
+        false
+    }
+
+    /// How long the proposals and the changes of the past are kept for it.
+    fn looks_back(&self) -> SignedDuration {
+        SignedDuration::ZERO
+    }
+
+    /// Whether it needs the dyno-hours of the month.
+    fn counts_hours(&self) -> bool {
+        false
+    }
+
     /// Whether it also keeps a process outside its bounds as it is. Asked even where nothing is proposed.
     fn holds_bounds_too(&self) -> bool {
         false
@@ -67,5 +129,17 @@ pub struct GateKind {
     pub build: BuildGate,
 }
 
-/// Every gate, in the order in which they are asked.
-pub const GATES: &[GateKind] = &[pause::KIND, cooldown::KIND];
+/// Every gate, in the order in which they are asked: first those that say that there is nothing to do, then those that say
+/// "not now", then those that change how far to go.
+pub const GATES: &[GateKind] = &[
+    pause::KIND,
+    tolerance::KIND,
+    stabilization::KIND,
+    cooldown::KIND,
+    quiet_hours::KIND,
+    deploy_hold::KIND,
+    boot::KIND,
+    busy_floor::KIND,
+    max_step::KIND,
+    budget::KIND,
+];

@@ -22,6 +22,7 @@ pub fn heartbeat(name: &str, rule: Consecutive) -> MeasurementSpec {
         max_age: SignedDuration::from_secs(120),
         failures_mean_overload: true,
         policy: Arc::new(rule),
+        shadow: false,
     }
 }
 
