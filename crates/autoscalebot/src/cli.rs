@@ -1,6 +1,10 @@
 //! The command line: names, flags and help texts. What each command does is in its file in [`commands`](crate::commands).
 
+mod simulate;
+
 use std::path::PathBuf;
+
+pub(crate) use simulate::{ModeName, ModelArgs, SimulateArgs};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Span;
@@ -55,6 +59,8 @@ pub(crate) enum Command {
     Measure(MeasureArgs),
     /// Decide recorded ticks again: tick lines in, decision records out
     Replay(ReplayArgs),
+    /// What policies would have done with recorded traffic: cost, slow requests, plots
+    Simulate(Box<SimulateArgs>),
     /// Leave a process alone until it is resumed
     Pause(PauseArgs),
     /// End a pause

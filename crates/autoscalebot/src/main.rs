@@ -10,6 +10,7 @@ mod demo;
 mod fault;
 mod log;
 mod python;
+mod simulate;
 mod wiring;
 
 use std::io::Write;
@@ -55,6 +56,11 @@ fn command(cli: Cli) -> Result<(), Fault> {
         Command::Replay(replay) => {
             let mut out = std::io::BufWriter::new(out);
             commands::replay::replay(&load(args)?, &replay, &mut out)
+        }
+        Command::Simulate(simulate) => {
+            // A policy by its name needs no settings, and without any there are the names.
+            let settings = if simulate.policy.is_some() { None } else { load_what_is_there(args)? };
+            commands::simulate::simulate(settings.as_ref(), &simulate, &mut out)
         }
         Command::Pause(pause) => commands::pause::pause(&load(args)?.settings, &pause, Timestamp::now(), &mut out),
         Command::Resume(resume) => commands::pause::resume(&load(args)?.settings, &resume, &mut out),
@@ -106,4 +112,14 @@ fn load(args: &SettingsArgs) -> Result<Loaded, Fault> {
         writeln!(std::io::stderr(), "warning: {warning}")?;
     }
     Ok(loaded)
+}
+
+/// The same, where it is good to have none.
+fn load_what_is_there(args: &SettingsArgs) -> Result<Option<Loaded>, Fault> {
+    let folder = std::env::current_dir()?;
+    let asked_for = args.config.is_some() || args.settings.is_some();
+    if !asked_for && Source::find(&Outside::real(&folder)).is_err() {
+        return Ok(None);
+    }
+    load(args).map(Some)
 }

@@ -72,7 +72,11 @@ fn needs_below_min_when_asked() {
     for (flag, times) in [("MIN_DYNOS = 2", 0), ("MIN_DYNOS = 2\nNOTIFY_IF_NEEDS_BELOW_MIN = True", 1)] {
         let world = world(2, flag);
         let told = world.told(|world| world.site.requests() > 6);
-        assert_eq!(told.matches("fewer dynos would do than the minimum demands began").count(), times, "{flag}: {told}");
+        assert_eq!(
+            told.matches("fewer dynos would do than the minimum demands began").count(),
+            times,
+            "{flag}: {told}"
+        );
     }
 }
 
