@@ -13,8 +13,8 @@ use autoscalebot_notify::CHANNELS;
 use autoscalebot_notify::deliver::{Channel, Desk};
 use autoscalebot_platform::logs::LogSink;
 use autoscalebot_platform::{PLATFORMS, Platform, PlatformContext};
-use autoscalebot_settings::{App, Kinds, Measurement, Process, Settings};
-use autoscalebot_store::{ProcessKey, Store};
+use autoscalebot_settings::{App, Kinds, Measurement, Process, Settings, StorePlace};
+use autoscalebot_store::{Place, ProcessKey, Retention, Store};
 
 use crate::advise::Function;
 use crate::fault::Fault;
@@ -124,18 +124,44 @@ fn restored(store: &Store, key: &ProcessKey) -> State {
     }
 }
 
-/// Opens the store. One that cannot be opened is logged, and scaling goes on, remembering nothing.
-pub(crate) fn store(settings: &Settings) -> Result<Store, Fault> {
-    let Some(path) = &settings.store.path else { return Store::in_memory().map_err(Fault::failed) };
-    Store::open(path).or_else(|error| {
-        tracing::warn!(%error, path = %path.display(), "the store cannot be opened: cooldowns and pauses will not survive a restart");
-        Store::in_memory().map_err(Fault::failed)
+/// Where the settings keep the store.
+pub(crate) fn place(settings: &Settings) -> Place {
+    match &settings.store.place {
+        StorePlace::Memory => Place::Memory,
+        StorePlace::File(path) => Place::File(path.clone()),
+        StorePlace::Postgres(url) => Place::Postgres(url.clone()),
+    }
+}
+
+/// Opens the store. One that cannot be opened is logged and tried again while the program runs; scaling goes on.
+pub(crate) fn store(settings: &Settings) -> Store {
+    let place = place(settings);
+    Store::connect(&place).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the store cannot be opened: scaling begins without what it knows, and it is tried again");
+        Store::later(&place)
+    })
+}
+
+/// Opens the store for a command, whose user is told why it cannot be.
+pub(crate) fn open_store(settings: &Settings) -> Result<Store, Fault> {
+    let place = place(settings);
+    Store::connect(&place).map_err(|error| match &place {
+        Place::File(path) => Fault::failed(format!("{}: {error}", path.display())),
+        Place::Memory | Place::Postgres(_) => Fault::failed(error),
     })
 }
 
 /// The store's thread.
-pub(crate) fn memory(store: Store) -> Memory {
-    Memory::start(store)
+pub(crate) fn memory(store: Store, settings: &Settings) -> Memory {
+    let kept = &settings.store;
+    let retention = Retention {
+        records: kept.records,
+        changes: kept.changes,
+        minutes: kept.minutes,
+        hours: kept.hours,
+        max_bytes: kept.max_mb.saturating_mul(1_000_000),
+    };
+    Memory::with(store, retention)
 }
 
 /// Keeps the console's notifications off standard output, which is for results that a program reads.

@@ -40,6 +40,8 @@ pub(crate) struct AppLoop {
     due: Vec<Due>,
     /// The newest sample of each source of each process.
     samples: Vec<Vec<Option<Sample>>>,
+    /// The hour in which each process's state was last kept with a record.
+    hours: Vec<Option<i64>>,
     shared: Arc<Shared>,
 }
 
@@ -50,7 +52,8 @@ impl AppLoop {
     pub(crate) fn new(plan: AppPlan, shared: Arc<Shared>, first: Instant) -> Self {
         let due = plan.processes.iter().map(|p| Due::new(p.sources.iter().map(|s| s.every), first)).collect();
         let samples = plan.processes.iter().map(|p| vec![None; p.sources.len()]).collect();
-        Self { plan, due, samples, shared }
+        let hours = vec![None; plan.processes.len()];
+        Self { plan, due, samples, hours, shared }
     }
 
     /// Ticks until the program stops. A scaling call that is under way is finished, within the stop's own limit.
@@ -237,13 +240,16 @@ impl AppLoop {
             let before = std::mem::take(&mut process.state);
             let happened = events(&before, &record);
             let kept = Kept::of(&before);
+            let hour = record.at.as_second().div_euclid(3600);
+            let with_state = self.hours[index].replace(hour) != Some(hour);
+            let with_state = with_state.then(|| before.clone());
             process.state = settle(&process.spec, before, &record, &outcome);
             let process = &self.plan.processes[index];
             // After a call the state is written in any case: what it was expected to come to is there already.
             let called = matches!(outcome, CallOutcome::Ok { .. } | CallOutcome::Failed { .. });
             let changed = called || Kept::of(&process.state) != kept;
             let state = changed.then(|| (self.key(process), process.state.clone()));
-            self.shared.memory.tick(&record, &happened, state);
+            self.shared.memory.tick(&record, &happened, with_state, state);
             self.shared.board.set(self.key(process), Arc::clone(&record));
             for event in happened {
                 self.publish(event);

@@ -115,12 +115,19 @@ impl Memory {
     }
 
     /// Writes what a tick left behind: its record, what happened, and the state where it changed in what must survive.
+    /// `before` is the state before the tick, where it is to be kept with the record.
     /// Never waits: with a full queue it is left out, and counted.
-    pub fn tick(&self, record: &Arc<Record>, happened: &[Event], state: Option<(ProcessKey, State)>) {
+    pub fn tick(
+        &self,
+        record: &Arc<Record>,
+        happened: &[Event],
+        before: Option<State>,
+        state: Option<(ProcessKey, State)>,
+    ) {
         let mut entries = Vec::with_capacity(2);
         let now = state.is_some();
         entries.extend(state.map(|(key, state)| Entry::State(key, Box::new(state), record.at)));
-        entries.push(Entry::Record(Arc::clone(record)));
+        entries.push(Entry::Record(Arc::clone(record), before.map(Box::new)));
         let told = happened.iter().filter(|event| event.kind != EventKind::Decided);
         entries.extend(told.cloned().map(Entry::Event));
         self.send(entries, now);

@@ -2,18 +2,18 @@
 //! [`process`](crate::process).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use autoscalebot_core::Condition;
 use autoscalebot_core::EventKind;
-use autoscalebot_core::fields::{Field, Value, Values};
+use autoscalebot_core::fields::{Field, Values};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
-use crate::common::{APP, DAY, NOTIFY, ROOT, ROOT_TABLES, SERVER, STORE};
+use crate::common::{APP, DAY, NOTIFY, ROOT, ROOT_TABLES, SERVER};
 use crate::problem::{choices, nearest, shown};
 use crate::reader::Reader;
+use crate::store;
 use crate::tree::{Item, Node, Origin, Table, join};
-use crate::{App, Notification, Section, Server, Settings, Store};
+use crate::{App, Notification, Section, Server, Settings};
 
 /// The names of a table of fields.
 pub(crate) fn names(fields: &[Field]) -> Vec<&'static str> {
@@ -52,7 +52,7 @@ pub(crate) fn settings(reader: &mut Reader<'_>, root: &Table) -> Option<Settings
     }
     let notify = notifications(reader, root);
     let server = server(reader, root);
-    let store = store(reader, root);
+    let store = store::store(reader, root);
     let time_zone = zone?.iana_name()?.to_owned();
     Some(Settings { time_zone, platforms, apps, notify, server: server?, store: store? })
 }
@@ -255,25 +255,4 @@ fn server(reader: &mut Reader<'_>, root: &Table) -> Option<Server> {
             None
         }
     }
-}
-
-fn store(reader: &mut Reader<'_>, root: &Table) -> Option<Store> {
-    let (values, at) = optional_table(reader, root, "store", STORE)?;
-    let Some(Value::Text(url)) = values.get("url") else { return None };
-    let message = match url.split_once(':') {
-        Some(("sqlite", ":memory:")) => return Some(Store { path: None }),
-        Some(("sqlite", path)) => {
-            let path = path.strip_prefix("//").unwrap_or(path);
-            if !path.is_empty() && !path.contains('\0') {
-                return Some(Store { path: Some(PathBuf::from(path)) });
-            }
-            "names no file: write it such as \"sqlite:autoscalebot.db\""
-        }
-        Some(("postgres" | "postgresql", _)) => {
-            "is a PostgreSQL URL, but this version keeps its store in SQLite: write \"sqlite:autoscalebot.db\""
-        }
-        _ => "must begin with sqlite: write it such as \"sqlite:autoscalebot.db\"",
-    };
-    reader.problem(&at, "store.url", message);
-    None
 }

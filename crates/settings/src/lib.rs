@@ -30,6 +30,7 @@ mod python;
 mod reader;
 mod reference;
 mod schema;
+mod store;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -44,10 +45,10 @@ pub use outside::{Outside, read, variable, variables};
 pub use problem::{Problem, Problems};
 pub use reference::reference;
 pub use schema::schema;
+pub use store::{Store, StorePlace};
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use autoscalebot_core::Spec;
@@ -138,11 +139,4 @@ pub struct Notification {
 pub struct Server {
     /// The address.
     pub listen: SocketAddr,
-}
-
-/// Where records and state are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Store {
-    /// The SQLite file; `None`: nothing is kept.
-    pub path: Option<PathBuf>,
 }

@@ -330,7 +330,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    fn secret_elsewhere(&mut self, table: &Table, node: &Node, path: &str) -> Option<String> {
+    pub(crate) fn secret_elsewhere(&mut self, table: &Table, node: &Node, path: &str) -> Option<String> {
         let message = match table.0.as_slice() {
             [(key, Node { item: Item::Text(name), .. })] if key == "env" => match self.outside.set_variable(name) {
                 Some(value) => return Some(value),

@@ -36,7 +36,7 @@ pub fn schema(kinds: Kinds<'_>) -> Json {
     root.insert("apps".into(), named(object(app, vec!["processes"])));
     root.insert("notify".into(), json!({ "type": "array", "items": { "oneOf": notify } }));
     root.insert("server".into(), object(properties(SERVER), required(SERVER)));
-    root.insert("store".into(), object(properties(STORE), required(STORE)));
+    root.insert("store".into(), store_schema());
     let mut schema = object(root, vec!["platforms", "apps"]);
     if let Json::Object(schema) = &mut schema {
         schema.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());
@@ -44,6 +44,19 @@ pub fn schema(kinds: Kinds<'_>) -> Json {
         schema.insert("$defs".into(), definitions());
     }
     schema
+}
+
+/// `[store]`: its URL may stand elsewhere, as one with a password should.
+fn store_schema() -> Json {
+    let mut store = properties(STORE);
+    if let Some(Json::Object(url)) = store.get_mut("url") {
+        url.remove("minLength");
+        if let Some(text) = url.remove("type") {
+            let text = json!({ "type": text, "pattern": "^(sqlite|postgres|postgresql):." });
+            url.insert("anyOf".into(), json!([text, { "$ref": "#/$defs/elsewhere" }]));
+        }
+    }
+    object(store, required(STORE))
 }
 
 fn definitions() -> Json {

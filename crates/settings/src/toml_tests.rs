@@ -15,7 +15,7 @@ fn good_settings_with_their_defaults() {
     let settings = loaded.settings;
     assert_eq!(settings.time_zone, "America/Vancouver");
     assert_eq!(settings.server.listen.to_string(), "127.0.0.1:7878");
-    assert_eq!(settings.store.path.as_deref(), Some(std::path::Path::new("autoscalebot.db")));
+    assert_eq!(format!("{:?}", settings.store.place), "File(\"autoscalebot.db\")");
     let app = &settings.apps[0];
     assert_eq!((&*app.key, app.platform.as_str(), app.name.as_str()), ("shop", "heroku", "shop"));
     let process = &app.processes[0];
@@ -64,7 +64,7 @@ fn gates_and_the_rest() {
     assert_eq!(settings.notify[0].remind, None);
     assert!(settings.notify[1].on.len() >= 8 && !settings.notify[1].on.contains(&"paused".to_owned()));
     assert_eq!(settings.notify[1].remind.map(|d| d.as_secs()), Some(3600));
-    assert_eq!(settings.store.path, None);
+    assert!(matches!(settings.store.place, crate::StorePlace::Memory));
     let table = text.replace("cooldown = \"5m\"", "cooldown = { down = \"5m\" }");
     let spec = world().toml(&table).unwrap().settings.apps[0].processes[0].spec.clone();
     assert!(format!("{:?}", spec.gates).contains("Cooldown { up: 0s, down: 5m }"), "{:?}", spec.gates);
@@ -206,8 +206,8 @@ fn bad_settings() {
         ),
         (
             "time_zone",
-            "store.url = \"postgres://a:b@c/d\"\ntime_zone",
-            ":1: store.url: is a PostgreSQL URL, but this version keeps its store in SQLite",
+            "store.url = \"mysql://a:b@c/d\"\ntime_zone",
+            ":1: store.url: must begin with sqlite: or postgres:",
         ),
         ("time_zone", "server.listen = \"7878\"\ntime_zone", ":1: server.listen: must be an address and a port"),
         (

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use autoscalebot_core::State;
+use autoscalebot_core::state::STATE_VERSION;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::line::RecordLine;
@@ -98,9 +100,17 @@ pub struct StoredRecord {
     pub marks: crate::marks::Marks,
     /// The record's JSON, as the daemon writes it: one line.
     pub json: String,
+    /// The state before the tick, as JSON: with the first record of a run, and one an hour.
+    pub state: Option<String>,
 }
 
 impl StoredRecord {
+    /// The state before the tick, where it is kept and this version can read it.
+    pub fn state_before(&self) -> Option<State> {
+        let state: State = serde_json::from_str(self.state.as_deref()?).ok()?;
+        (state.version == STATE_VERSION).then_some(state)
+    }
+
     /// The record with its fields.
     pub fn line(&self) -> Result<RecordLine, StoreError> {
         Ok(serde_json::from_str(&self.json)?)

@@ -75,7 +75,7 @@ impl Where {
 }
 
 const RECORD: &str =
-    "SELECT t.at, t.id, p.app, p.process, t.marks, t.json FROM decision t JOIN process p ON p.id = t.process";
+    "SELECT t.at, t.id, p.app, p.process, t.marks, t.json, t.state FROM decision t JOIN process p ON p.id = t.process";
 
 fn record(row: &Row) -> Result<StoredRecord, StoreError> {
     let cursor = Cursor { at: row.int(0)?, id: row.int(1)? };
@@ -85,6 +85,7 @@ fn record(row: &Row) -> Result<StoredRecord, StoreError> {
         at: instant(cursor.at)?,
         marks: Marks(row.int(4)?),
         json: row.text(5)?,
+        state: row.maybe_text(6)?,
     })
 }
 
@@ -122,6 +123,19 @@ pub(crate) fn record_at(
     first_record(driver, &which)
 }
 
+/// The newest record at or before an instant that has the state before it.
+pub(crate) fn state_at(
+    driver: &mut dyn Driver,
+    key: &ProcessKey,
+    at: Timestamp,
+) -> Result<Option<StoredRecord>, StoreError> {
+    let mut which = Where::default();
+    which.who(driver, &key.into())?;
+    let at = which.param(at.as_microsecond());
+    which.and(&format!("t.at <= {at} AND t.state IS NOT NULL"));
+    first_record(driver, &which)
+}
+
 pub(crate) fn last_change(driver: &mut dyn Driver, key: &ProcessKey) -> Result<Option<StoredRecord>, StoreError> {
     let mut which = Where::default();
     which.who(driver, &key.into())?;
@@ -136,7 +150,7 @@ fn first_record(driver: &mut dyn Driver, which: &Where) -> Result<Option<StoredR
 }
 
 pub(crate) fn latest(driver: &mut dyn Driver) -> Result<Vec<StoredRecord>, StoreError> {
-    let sql = "SELECT t.at, t.id, p.app, p.process, t.marks, t.json FROM process p JOIN decision t ON t.id = \
+    let sql = "SELECT t.at, t.id, p.app, p.process, t.marks, t.json, t.state FROM process p JOIN decision t ON t.id = \
                (SELECT d.id FROM decision d WHERE d.process = p.id ORDER BY d.at DESC, d.id DESC LIMIT 1) \
                ORDER BY p.app, p.process";
     driver.query(sql, &[])?.iter().map(record).collect()

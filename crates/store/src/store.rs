@@ -79,6 +79,14 @@ impl Store {
         Ok(store)
     }
 
+    /// Whether a database server answers; nothing is made there. Files are not touched.
+    pub fn probe(place: &Place) -> Result<(), StoreError> {
+        match place {
+            Place::Postgres(url) => Postgres::probe(url),
+            Place::Memory | Place::File(_) => Ok(()),
+        }
+    }
+
     /// A store that is opened by the first call that needs it. A call that cannot reach it fails, and the next tries again.
     pub fn later(place: &Place) -> Self {
         Self { place: place.clone(), inner: Arc::default() }
@@ -170,6 +178,11 @@ impl Store {
     /// The record in force at an instant: the newest one at or before it.
     pub fn record_at(&self, key: &ProcessKey, at: Timestamp) -> Result<Option<StoredRecord>, StoreError> {
         self.driver(|driver| read::record_at(driver, key, at))
+    }
+
+    /// The newest record at or before an instant that has the state before it: from there on, ticks can be decided again.
+    pub fn state_at(&self, key: &ProcessKey, at: Timestamp) -> Result<Option<StoredRecord>, StoreError> {
+        self.driver(|driver| read::state_at(driver, key, at))
     }
 
     /// The newest record of each process, by app and process.

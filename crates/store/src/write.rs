@@ -16,8 +16,8 @@ use crate::{ProcessKey, StoreError, state};
 pub enum Entry {
     /// The state of a process, and when it came to be.
     State(ProcessKey, Box<State>, Timestamp),
-    /// The record of a tick.
-    Record(Arc<Record>),
+    /// The record of a tick; now and then with the state before it, from which it and those after it can be decided again.
+    Record(Arc<Record>, Option<Box<State>>),
     /// Something that happened. `decided` and reminders are left out.
     Event(Event),
 }
@@ -26,14 +26,14 @@ pub(crate) fn write(inner: &mut Inner, entries: &[Entry]) -> Result<(), StoreErr
     for entry in entries {
         match entry {
             Entry::State(key, state, at) => state::save(&mut *inner.driver, key, state, *at)?,
-            Entry::Record(record) => write_record(inner, record)?,
+            Entry::Record(record, state) => write_record(inner, record, state.as_deref())?,
             Entry::Event(event) => write_event(inner, event)?,
         }
     }
     Ok(())
 }
 
-fn write_record(inner: &mut Inner, record: &Record) -> Result<(), StoreError> {
+fn write_record(inner: &mut Inner, record: &Record, state: Option<&State>) -> Result<(), StoreError> {
     let driver = &mut *inner.driver;
     let process = inner.ids.process(driver, &record.app, &record.process)?;
     if !inner.last.contains_key(&process)
@@ -44,7 +44,7 @@ fn write_record(inner: &mut Inner, record: &Record) -> Result<(), StoreError> {
     let marks: Marks = Last::marks(inner.last.get(&process), record);
     let bounds = record.bounds.bounds();
     driver.execute(
-        "INSERT INTO decision (process, at, marks, dynos, min, max, json) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO decision (process, at, marks, dynos, min, max, json, state) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         &[
             process.into(),
             record.at.as_microsecond().into(),
@@ -53,6 +53,7 @@ fn write_record(inner: &mut Inner, record: &Record) -> Result<(), StoreError> {
             i64::from(bounds.min).into(),
             i64::from(bounds.max).into(),
             serde_json::to_string(record)?.into(),
+            state.map(serde_json::to_string).transpose()?.into(),
         ],
     )?;
     for measured in &record.measured {

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use autoscalebot_core::Reading;
 use autoscalebot_platform::logs::LogSink;
-use autoscalebot_settings::{Loaded, Settings};
+use autoscalebot_settings::{Loaded, Settings, StorePlace};
+use autoscalebot_store::{Place, Store};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -71,7 +72,18 @@ pub(crate) async fn check(loaded: &Loaded, args: &CheckArgs) -> Result<(), Fault
 }
 
 async fn try_store(settings: &Settings, report: &mut Report) -> Result<(), Fault> {
-    let Some(path) = &settings.store.path else { return Ok(()) };
+    let path = match &settings.store.place {
+        StorePlace::Memory => return Ok(()),
+        StorePlace::File(path) => path,
+        StorePlace::Postgres(url) => {
+            let url = url.clone();
+            // Only connects: the tables are made by the daemon.
+            let tried = tokio::task::spawn_blocking(move || Store::probe(&Place::Postgres(url)));
+            let result = tried.await.map_err(Fault::failed)?;
+            let result = result.map(|()| "PostgreSQL answers".to_owned()).map_err(|error| error.to_string());
+            return report.try_one("store", std::future::ready(result)).await;
+        }
+    };
     // Opening would make the file; whether it could be made is all that is asked.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or_else(|| std::path::Path::new("."));

@@ -52,11 +52,11 @@ async fn run(args: &DemoArgs, folder: &Path) -> Result<(), Fault> {
     let loaded = settings(folder, listen)?;
     let settings = &loaded.settings;
     let platforms = wiring::platforms(settings, &LogSink::default())?;
-    let store = wiring::store(settings)?;
+    let store = wiring::store(settings);
     let apps = wiring::apps(settings, &platforms, &store, &Arc::default())?;
     let desk = wiring::desk(settings)?;
     let all = platforms.into_values().collect();
-    let engine = Engine::new(apps, all, Mode::Act, Arc::new(SystemClock), wiring::memory(store), desk);
+    let engine = Engine::new(apps, all, Mode::Act, Arc::new(SystemClock), wiring::memory(store, settings), desk);
     let told = Shared::default();
     let follower = tokio::spawn(follow(engine.events(), Arc::clone(&told)));
     let stop = stop_signal()?;

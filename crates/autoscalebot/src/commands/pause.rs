@@ -3,12 +3,13 @@
 use std::io::Write;
 
 use autoscalebot_core::Pause;
-use autoscalebot_settings::Settings;
+use autoscalebot_settings::{Settings, StorePlace};
 use autoscalebot_store::{ProcessKey, Store};
 use jiff::Timestamp;
 
 use crate::cli::{PauseArgs, ResumeArgs, Which};
 use crate::fault::Fault;
+use crate::wiring;
 
 /// Pauses processes.
 pub(crate) fn pause(settings: &Settings, args: &PauseArgs, now: Timestamp, out: &mut dyn Write) -> Result<(), Fault> {
@@ -42,11 +43,11 @@ pub(crate) fn resume(settings: &Settings, args: &ResumeArgs, out: &mut dyn Write
 }
 
 fn open(settings: &Settings) -> Result<Store, Fault> {
-    match &settings.store.path {
-        Some(path) => Store::open(path).map_err(|error| Fault::failed(format!("{}: {error}", path.display()))),
-        None => Err(Fault::usage(
+    match &settings.store.place {
+        StorePlace::Memory => Err(Fault::usage(
             "store.url keeps nothing, so a running daemon would never see the pause: set it to a file",
         )),
+        StorePlace::File(_) | StorePlace::Postgres(_) => wiring::open_store(settings),
     }
 }
 

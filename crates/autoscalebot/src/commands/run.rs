@@ -19,7 +19,7 @@ use crate::wiring;
 pub(crate) async fn run(settings: &Settings, args: &RunArgs) -> Result<(), Fault> {
     let logs = LogSink::default();
     let platforms = wiring::platforms(settings, &logs)?;
-    let store = wiring::store(settings)?;
+    let store = wiring::store(settings);
     let intake = Arc::default();
     let apps = wiring::apps(settings, &platforms, &store, &intake)?;
     let mode = if args.dry_run { Mode::DryRun } else { Mode::Act };
@@ -28,7 +28,7 @@ pub(crate) async fn run(settings: &Settings, args: &RunArgs) -> Result<(), Fault
         platforms.into_values().collect(),
         mode,
         Arc::new(SystemClock),
-        wiring::memory(store),
+        wiring::memory(store, settings),
         wiring::desk(settings)?,
     );
     let stop = stop_signal()?;

@@ -36,13 +36,22 @@ impl std::fmt::Debug for Postgres {
 
 impl Postgres {
     pub(crate) fn connect(url: &Secret) -> Result<Self, StoreError> {
+        let mut this = Self::open(url)?;
+        this.migrate()?;
+        Ok(this)
+    }
+
+    /// Only connects.
+    pub(crate) fn probe(url: &Secret) -> Result<(), StoreError> {
+        Self::open(url).map(drop)
+    }
+
+    fn open(url: &Secret) -> Result<Self, StoreError> {
         let mut config: Config = url.expose().parse().map_err(StoreError::Postgres)?;
         config.connect_timeout(CONNECT).application_name("autoscalebot");
         config.options(&format!("-c statement_timeout={STATEMENT_MS} -c search_path=autoscalebot"));
         let client = apart(|| config.connect(NoTls)).map_err(StoreError::Postgres)?;
-        let mut this = Self { client: Some(client), statements: HashMap::new() };
-        this.migrate()?;
-        Ok(this)
+        Ok(Self { client: Some(client), statements: HashMap::new() })
     }
 
     fn client<T: Send>(

@@ -31,7 +31,8 @@ CREATE TABLE decision (
     dynos   BIGINT,
     min     BIGINT NOT NULL,
     max     BIGINT NOT NULL,
-    json    TEXT NOT NULL
+    json    TEXT NOT NULL,
+    state   TEXT
 );
 CREATE INDEX decision_process_at ON decision (process, at);
 CREATE INDEX decision_marked ON decision (process, at) WHERE marks <> 0;

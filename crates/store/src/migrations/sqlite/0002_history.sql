@@ -7,6 +7,7 @@ CREATE TABLE process (
 ) STRICT;
 
 -- marks: what makes the record worth keeping (see marks.rs); 0: it may go after a day.
+-- state: the process's state before the tick, now and then: from there the ticks after it can be decided again.
 CREATE TABLE decision (
     id      INTEGER PRIMARY KEY,
     process INTEGER NOT NULL,
@@ -15,7 +16,8 @@ CREATE TABLE decision (
     dynos   INTEGER,
     min     INTEGER NOT NULL,
     max     INTEGER NOT NULL,
-    json    TEXT NOT NULL
+    json    TEXT NOT NULL,
+    state   TEXT
 ) STRICT;
 CREATE INDEX decision_process_at ON decision (process, at);
 CREATE INDEX decision_marked ON decision (process, at) WHERE marks <> 0;
