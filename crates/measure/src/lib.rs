@@ -11,21 +11,27 @@ use async_trait::async_trait;
 use autoscalebot_core::Taken;
 use autoscalebot_core::fields::{FieldError, MeasurementKind, Values};
 
+pub mod autoscale_agent;
 mod budget;
 pub mod bullmq;
 pub mod celery;
 mod dial;
+pub mod dynoscale;
 pub mod exec;
 mod fields;
 pub mod heartbeat;
+pub mod hirefire;
 mod http;
 pub mod intake;
 pub mod json;
+pub mod judoscale;
 mod number;
 pub mod prometheus;
+pub mod push;
 mod queue;
 mod redis;
 pub mod resque;
+pub mod router;
 pub mod rq;
 pub mod sidekiq;
 mod tls;
@@ -75,13 +81,19 @@ pub type Build = fn(values: &Values, context: MeasureContext<'_>) -> Result<Arc<
 
 /// Every kind of measurement, by name.
 pub const MEASUREMENTS: &[MeasureEntry] = &[
+    autoscale_agent::ENTRY,
     bullmq::ENTRY,
     celery::ENTRY,
+    dynoscale::ENTRY,
     exec::ENTRY,
     heartbeat::ENTRY,
+    hirefire::ENTRY,
     json::ENTRY,
+    judoscale::ENTRY,
     prometheus::ENTRY,
+    push::ENTRY,
     resque::ENTRY,
+    router::ENTRY,
     rq::ENTRY,
     sidekiq::ENTRY,
 ];

@@ -50,7 +50,11 @@ impl Folder {
                 command.env(name, value);
             }
         }
-        command.env("HOME", self.path()).env("HEROKU_API_KEY", PLANTED).stdin(Stdio::null());
+        command
+            .env("HOME", self.path())
+            .env("HEROKU_API_KEY", PLANTED)
+            .env("INTAKE_TOKEN", PLANTED)
+            .stdin(Stdio::null());
         command
     }
 

@@ -1,0 +1,227 @@
+//! A request on its way in: whose it is, by its token and before its body is read; whether there is room for it; and what comes
+//! of its body.
+//!
+//! | path | sender |
+//! | --- | --- |
+//! | `POST /drains/TOKEN` | Heroku's log drains |
+//! | `POST /samples/TOKEN` | pushed samples |
+//! | `POST /judoscale/TOKEN/v3/reports` | Judoscale's adapters; `//v3/reports` too, from a base URL that ends in `/` |
+//! | `POST /dynoscale/TOKEN` | Dynoscale's agent |
+//! | `POST /` with `HireFire-Token` | HireFire's packages |
+//! | `POST /` with `Autoscale-Metric-Token` | Autoscale.app's agent |
+//!
+//! Senders give up or send again at any error, which helps nobody in an overload. So what there is no room for is left
+//! unread, counted, and answered with a 2xx; a 4xx is for a token that is not known, and for a body that cannot be one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use reqwest::header::HeaderMap;
+
+use super::counts::add;
+use super::logplex::Batch;
+use super::report::Report;
+use super::source::{Sender, Source};
+use super::{Intake, pour};
+use crate::{autoscale_agent, dynoscale, hirefire, judoscale, push};
+
+/// The most bytes of bodies under way at a time.
+const ROOM: usize = 32 << 20;
+/// The shortest token that is looked at; the longest.
+const TOKEN: std::ops::RangeInclusive<usize> = 1..=256;
+
+/// What to answer a sender.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The type of the body.
+    pub content_type: &'static str,
+    /// The body.
+    pub body: &'static str,
+}
+
+impl Reply {
+    const fn text(status: u16, body: &'static str) -> Self {
+        Self { status, content_type: "text/plain; charset=utf-8", body }
+    }
+
+    const fn json(status: u16, body: &'static str) -> Self {
+        Self { status, content_type: "application/json", body }
+    }
+
+    /// That the body is longer than [`Ticket::limit`].
+    pub const TOO_LARGE: Self = Self::text(413, "the body is too large\n");
+}
+
+/// A request that may send its body. Room is kept for it until it is dropped.
+pub struct Ticket {
+    intake: Arc<Intake>,
+    source: Arc<Source>,
+    limit: usize,
+    /// The id that a repeated request has too.
+    id: Option<u64>,
+    room: Room,
+}
+
+/// Bytes that are kept free for a body.
+struct Room {
+    bytes: usize,
+    under_way: Arc<AtomicUsize>,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.under_way.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+impl std::fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ticket")
+            .field("sender", &self.source.sender)
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Intake {
+    /// Whether a path is one of ours: then [`Intake::admit`] says more.
+    pub fn is_for(method: &str, path: &str, headers: &HeaderMap) -> bool {
+        method == "POST" && address(path, headers).is_some()
+    }
+
+    /// Looks at a request before its body is read. An error is what to answer, its body unread.
+    pub fn admit(self: &Arc<Self>, method: &str, path: &str, headers: &HeaderMap) -> Result<Ticket, Reply> {
+        let Some((sender, token)) = address(path, headers) else {
+            return Err(Reply::text(404, "there is nothing here\n"));
+        };
+        if method != "POST" {
+            return Err(Reply::text(405, "send it with POST\n"));
+        }
+        let Some(source) = self.tokens.find(sender, token) else {
+            add(&self.counters.refused, 1);
+            return Err(Reply::text(403, "this token is not known: it is in no settings of this program\n"));
+        };
+        let limit = limit(sender);
+        let length = header(headers, "content-length").and_then(|length| length.parse::<usize>().ok());
+        if length.is_some_and(|length| length > limit) {
+            add(&self.counters.refused, 1);
+            return Err(Reply::TOO_LARGE);
+        }
+        let bytes = length.unwrap_or(limit);
+        let before = self.under_way.fetch_add(bytes, Ordering::Relaxed);
+        let room = Room { bytes, under_way: Arc::clone(&self.under_way) };
+        if before.saturating_add(bytes) > ROOM {
+            add(&self.counters.shed, 1);
+            source.lose(self.now().as_millisecond());
+            return Err(good(sender));
+        }
+        let id = header(headers, "logplex-frame-id").filter(|_| sender == Sender::Drain);
+        let id = id.map(|id| self.id(id.as_bytes()));
+        Ok(Ticket { intake: Arc::clone(self), source, limit, id, room })
+    }
+}
+
+impl Ticket {
+    /// The most bytes that its body may have.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Takes the body.
+    pub fn accept(self, body: &[u8]) -> Reply {
+        let (intake, source) = (&self.intake, &self.source);
+        let counters = &intake.counters;
+        if body.len() > self.limit {
+            add(&counters.refused, 1);
+            return Reply::TOO_LARGE;
+        }
+        let now_ms = intake.now().as_millisecond();
+        let id = match source.sender {
+            // Two processes of an app may well send the same few numbers of the same second.
+            Sender::HireFire | Sender::Push | Sender::AutoscaleAgent => None,
+            Sender::Drain => self.id,
+            Sender::Judoscale | Sender::Dynoscale => Some(intake.id(body)),
+        };
+        if id.is_some_and(|id| source.state().repeated(id)) {
+            source.hear(now_ms);
+            add(&counters.repeated, 1);
+            return good(source.sender);
+        }
+        if source.sender == Sender::Drain {
+            pour::batch(&Batch::read(body), source, now_ms, counters);
+        } else {
+            let Some(report) = read(source.sender, body) else {
+                add(&counters.refused, 1);
+                return Reply::text(400, "the body is not what this address takes\n");
+            };
+            pour::report(&report, source, now_ms, counters);
+        }
+        add(&counters.requests, 1);
+        drop(self.room);
+        good(source.sender)
+    }
+}
+
+/// Reads a body as its sender writes it; none where it is no such thing.
+pub(crate) fn read(sender: Sender, body: &[u8]) -> Option<Report<'_>> {
+    match sender {
+        Sender::Drain => None,
+        Sender::Push => push::read(body),
+        Sender::Judoscale => judoscale::read(body),
+        Sender::HireFire => hirefire::read(body),
+        Sender::Dynoscale => dynoscale::read(body),
+        Sender::AutoscaleAgent => autoscale_agent::read(body),
+    }
+}
+
+/// Who sends, and with which token.
+fn address<'a>(path: &'a str, headers: &'a HeaderMap) -> Option<(Sender, &'a str)> {
+    let path = path.split('?').next()?;
+    let (sender, token) = if path == "/" {
+        match (header(headers, "hirefire-token"), header(headers, "autoscale-metric-token")) {
+            (Some(token), _) => (Sender::HireFire, token),
+            (None, Some(token)) => (Sender::AutoscaleAgent, token),
+            (None, None) => return None,
+        }
+    } else {
+        let (first, rest) = path.strip_prefix('/')?.split_once('/')?;
+        match first {
+            "drains" => (Sender::Drain, rest),
+            "samples" => (Sender::Push, rest),
+            "dynoscale" => (Sender::Dynoscale, rest),
+            "judoscale" => {
+                let base = rest.strip_suffix("/v3/reports")?;
+                (Sender::Judoscale, base.strip_suffix('/').unwrap_or(base))
+            }
+            _ => return None,
+        }
+    };
+    (TOKEN.contains(&token.len()) && !token.contains('/')).then_some((sender, token))
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// The most bytes of a body. Heroku sends about 100 kB at a time, and Judoscale two numbers for each request of ten seconds.
+const fn limit(sender: Sender) -> usize {
+    match sender {
+        Sender::Drain => 1 << 20,
+        Sender::Judoscale => 4 << 20,
+        Sender::HireFire | Sender::Dynoscale => 1 << 20,
+        Sender::AutoscaleAgent => 64 << 10,
+        Sender::Push => 16 << 10,
+    }
+}
+
+/// What each sender takes for a yes.
+const fn good(sender: Sender) -> Reply {
+    match sender {
+        Sender::Drain => Reply::text(200, ""),
+        Sender::Push | Sender::Judoscale | Sender::HireFire | Sender::AutoscaleAgent => Reply::json(200, "{}"),
+        // In seconds; without it the agent reports twice a minute.
+        Sender::Dynoscale => Reply::json(200, "{\"config\":{\"publish_frequency\":5}}"),
+    }
+}
