@@ -297,13 +297,13 @@ fn failure(error: &RedisError) -> Failure {
     if error.is_timeout() {
         return Failure::Timeout;
     }
+    if error.kind() == ::redis::ErrorKind::AuthenticationFailed {
+        return answer::refusal("WRONGPASS", None);
+    }
     if error.is_io_error() || error.is_connection_dropped() || error.is_unrecoverable_error() {
         return Failure::Closed;
     }
-    match error.kind() {
-        ::redis::ErrorKind::AuthenticationFailed => Failure::Other("the server refuses the login".into()),
-        _ => Failure::Other("the server's answer is not understood".into()),
-    }
+    Failure::Other("the server's answer is not understood".into())
 }
 
 #[cfg(test)]
