@@ -106,11 +106,11 @@ pub(crate) struct DemoArgs {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Do not open a browser on the app
+    /// Do not open a browser on the dashboard
     #[arg(long)]
     pub(crate) no_open: bool,
 
-    /// Where the sample app is reached; port 0 is any free one
+    /// Where the dashboard is reached, on this machine; port 0 is any free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub(crate) listen: std::net::SocketAddr,
 }

@@ -6,6 +6,7 @@
 mod advise;
 mod cli;
 mod commands;
+mod dashboard;
 mod demo;
 mod fault;
 mod log;

@@ -8,12 +8,13 @@ use autoscalebot_core::EventKind;
 use autoscalebot_core::fields::{Field, Values};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
-use crate::common::{APP, DAY, NOTIFY, ROOT, ROOT_TABLES, SERVER};
+use crate::common::{APP, DAY, NOTIFY, ROOT, ROOT_TABLES};
 use crate::problem::{choices, nearest, shown};
 use crate::reader::Reader;
+use crate::server::server;
 use crate::store;
 use crate::tree::{Item, Node, Origin, Table, join};
-use crate::{App, Notification, Section, Server, Settings};
+use crate::{App, Notification, Section, Settings};
 
 /// The names of a table of fields.
 pub(crate) fn names(fields: &[Field]) -> Vec<&'static str> {
@@ -230,7 +231,7 @@ fn notification(reader: &mut Reader<'_>, node: &Node, path: &str) -> Option<Noti
 }
 
 /// A table of the top that may be left out.
-fn optional_table(
+pub(crate) fn optional_table(
     reader: &mut Reader<'_>,
     root: &Table,
     name: &str,
@@ -243,16 +244,4 @@ fn optional_table(
     let values = plain(reader, fields, table, &node.at, name)?;
     let at = fields.first().and_then(|field| table.get(field.name)).map_or(&node.at, |node| &node.at);
     Some((values, at.clone()))
-}
-
-fn server(reader: &mut Reader<'_>, root: &Table) -> Option<Server> {
-    let (values, at) = optional_table(reader, root, "server", SERVER)?;
-    match values.text("listen")?.parse() {
-        Ok(listen) => Some(Server { listen }),
-        Err(_) => {
-            let message = "must be an address and a port, such as \"127.0.0.1:7878\" or \"[::1]:7878\"";
-            reader.problem(&at, "server.listen", message);
-            None
-        }
-    }
 }

@@ -104,8 +104,32 @@ pub(crate) const NOTIFY: &[Field] = &[
 ];
 
 /// Keys of `[server]`.
-pub(crate) const SERVER: &[Field] =
-    &[Field::defaulting("listen", FieldType::Text, "\"127.0.0.1:7878\"", "The address and port of dashboard and API.")];
+pub(crate) const SERVER: &[Field] = &[
+    Field::defaulting(
+        "listen",
+        FieldType::Text,
+        "\"127.0.0.1:7878\"",
+        "The address and port of dashboard and API. One that other machines reach needs a token.",
+    ),
+    Field::optional(
+        "token",
+        FieldType::Secret,
+        "Who has it may read and change, by API and dashboard; 16 characters at least.",
+        "{ env = \"AUTOSCALEBOT_TOKEN\" }",
+    ),
+    Field::optional(
+        "read_token",
+        FieldType::Secret,
+        "Who has it may read and not change; for Prometheus and screens on a wall.",
+        "{ env = \"AUTOSCALEBOT_READ_TOKEN\" }",
+    ),
+    Field::optional(
+        "path_prefix",
+        FieldType::Text,
+        "The path under which a proxy shows the dashboard.",
+        "\"/autoscalebot\"",
+    ),
+];
 
 /// Keys of `[store]`.
 pub(crate) const STORE: &[Field] = &[

@@ -30,6 +30,9 @@ mod python;
 mod reader;
 mod reference;
 mod schema;
+mod server;
+#[cfg(test)]
+mod server_tests;
 mod store;
 #[cfg(test)]
 mod testing;
@@ -51,8 +54,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use autoscalebot_core::Spec;
 use autoscalebot_core::fields::{MeasurementKind, NotifyKind, PlatformKind, Values};
+use autoscalebot_core::{Secret, Spec};
 use jiff::SignedDuration;
 
 /// The kinds that settings may name.
@@ -139,4 +142,10 @@ pub struct Notification {
 pub struct Server {
     /// The address.
     pub listen: SocketAddr,
+    /// Who has it may read and change.
+    pub token: Option<Secret>,
+    /// Who has it may read.
+    pub read_token: Option<Secret>,
+    /// The path under which a proxy shows it: empty, or such as `/autoscalebot`.
+    pub path_prefix: String,
 }

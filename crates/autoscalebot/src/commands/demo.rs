@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use autoscalebot_core::{Event, EventKind, Reading, Record};
 use autoscalebot_engine::{Engine, Mode, SystemClock};
 use autoscalebot_platform::logs::LogSink;
+use autoscalebot_server::Options;
 use autoscalebot_settings::{Loaded, Outside};
 use serde::Serialize;
 use tokio::sync::broadcast::Receiver;
@@ -18,6 +19,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::cli::DemoArgs;
 use crate::commands::run::stop_signal;
+use crate::dashboard;
 use crate::demo::load::{Load, LoadReport, Plan};
 use crate::fault::Fault;
 use crate::wiring::{self, AllKinds};
@@ -48,7 +50,8 @@ pub(crate) async fn demo(args: &DemoArgs) -> Result<(), Fault> {
 }
 
 async fn run(args: &DemoArgs, folder: &Path) -> Result<(), Fault> {
-    let listen = free(args.listen)?;
+    let bound = dashboard::bind(Options::local(args.listen)).await?;
+    let listen = free()?;
     let loaded = settings(folder, listen)?;
     let settings = &loaded.settings;
     let platforms = wiring::platforms(settings, &LogSink::default())?;
@@ -56,7 +59,10 @@ async fn run(args: &DemoArgs, folder: &Path) -> Result<(), Fault> {
     let apps = wiring::apps(settings, &platforms, &store, &Arc::default())?;
     let desk = wiring::desk(settings)?;
     let all = platforms.into_values().collect();
+    let second = dashboard::second(&store);
     let engine = Engine::new(apps, all, Mode::Act, Arc::new(SystemClock), wiring::memory(store, settings), desk);
+    let dashboard = bound.address();
+    let _server = bound.serve(dashboard::setup(settings, &engine, second, false));
     let told = Shared::default();
     let follower = tokio::spawn(follow(engine.events(), Arc::clone(&told)));
     let stop = stop_signal()?;
@@ -68,7 +74,7 @@ async fn run(args: &DemoArgs, folder: &Path) -> Result<(), Fault> {
     let load = Load::default();
     let plan = Plan::calm_surge_calm(args.length);
     lock(&told).began = Some(Instant::now());
-    let show = Show { quiet: args.json, app: listen, length: args.length };
+    let show = Show { quiet: args.json, app: listen, dashboard, length: args.length };
     show.begin(args.no_open);
     let stopped = Mutex::new(false);
     let visits = async {
@@ -115,10 +121,10 @@ fn scratch() -> Result<std::path::PathBuf, Fault> {
     Ok(folder)
 }
 
-/// The address with a real port.
-fn free(listen: SocketAddr) -> Result<SocketAddr, Fault> {
-    let bound = TcpListener::bind(listen).and_then(|listener| listener.local_addr());
-    bound.map_err(|error| Fault::usage(format!("--listen {listen}: {error}")))
+/// A free address for the sample app.
+fn free() -> Result<SocketAddr, Fault> {
+    let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+    bound.map_err(|error| Fault::failed(format!("no port is free: {error}")))
 }
 
 fn settings(folder: &Path, listen: SocketAddr) -> Result<Loaded, Fault> {
@@ -188,6 +194,7 @@ async fn follow(mut events: Receiver<Event>, told: Shared) {
 struct Show {
     quiet: bool,
     app: SocketAddr,
+    dashboard: SocketAddr,
     length: Duration,
 }
 
@@ -201,12 +208,13 @@ impl Show {
                 "a sample app runs on http://{}/; for {secs} s it gets visitors: calm, a surge, calm",
                 self.app
             );
+            let _ = writeln!(err, "watch it on the dashboard: http://{}/", self.dashboard);
             let _ = writeln!(err, "it beats once a second: 2 beats over 400 ms add dynos, 4 under 80 ms remove some\n");
         }
         if !no_open && !self.quiet && std::io::stdout().is_terminal() {
             // Where there is no browser there is nothing to see, and the demo goes on.
             let _ = std::process::Command::new("xdg-open")
-                .arg(format!("http://{}/", self.app))
+                .arg(format!("http://{}/", self.dashboard))
                 .stdin(std::process::Stdio::null())
                 .stdout(std::process::Stdio::null())
                 .stderr(std::process::Stdio::null())

@@ -12,6 +12,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::cli::RunArgs;
+use crate::dashboard;
 use crate::fault::Fault;
 use crate::wiring;
 
@@ -22,6 +23,7 @@ pub(crate) async fn run(settings: &Settings, args: &RunArgs) -> Result<(), Fault
     let store = wiring::store(settings);
     let intake = Arc::default();
     let apps = wiring::apps(settings, &platforms, &store, &intake)?;
+    let second = dashboard::second(&store);
     let mode = if args.dry_run { Mode::DryRun } else { Mode::Act };
     let engine = Engine::new(
         apps,
@@ -31,6 +33,10 @@ pub(crate) async fn run(settings: &Settings, args: &RunArgs) -> Result<(), Fault
         wiring::memory(store, settings),
         wiring::desk(settings)?,
     );
+    let _dashboard = match args.once {
+        true => None,
+        false => Some(dashboard::start(dashboard::setup(settings, &engine, second, args.dry_run))?),
+    };
     let stop = stop_signal()?;
     // The log lines of dynos and of the router go to the log's side, standard error.
     let lines = tokio::spawn(print_lines(logs.subscribe()));

@@ -9,6 +9,7 @@ use axum::response::Response;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::access::{Means, Right};
 use crate::api::{Named, known};
 use crate::problem::Problem;
 use crate::range::Range;
@@ -98,6 +99,8 @@ struct List<'a> {
     now: Timestamp,
     dry_run: bool,
     may_change: bool,
+    /// Whether this comes from a sign-in, which can be ended.
+    signed_in: bool,
     total: usize,
     processes: Vec<Row<'a>>,
     /// Where the next page begins; null on the last.
@@ -134,9 +137,10 @@ pub(crate) async fn list(
     let (start, limit) = (query.cursor.unwrap_or(0).min(total), query.limit.unwrap_or(PAGE.0).clamp(1, PAGE.1));
     let end = total.min(start + limit);
     let processes = rows.drain(start..end).collect();
-    let may_change = shared.access.of(&headers).0 == crate::access::Right::Change;
+    let (right, means) = shared.access.of(&headers);
+    let (may_change, signed_in) = (right == Right::Change, means == Means::Ambient && !shared.access.is_open());
     let next = (end < total).then_some(end);
-    reply::json(&headers, &List { now, dry_run: shared.dry_run, may_change, total, processes, next })
+    reply::json(&headers, &List { now, dry_run: shared.dry_run, may_change, signed_in, total, processes, next })
 }
 
 #[derive(Serialize)]
@@ -180,7 +184,7 @@ pub(crate) async fn one(
     let detail = Detail {
         now,
         dry_run: shared.dry_run,
-        may_change: shared.access.of(&headers).0 == crate::access::Right::Change,
+        may_change: shared.access.of(&headers).0 == Right::Change,
         row: Row::new(&shared, known, record.as_deref(), now),
         every_secs: known.watched.every.as_secs_f64(),
         time_zone: known.watched.spec.bounds.zone.iana_name(),
