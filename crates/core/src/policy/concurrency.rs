@@ -36,6 +36,8 @@ pub struct Concurrency {
     pub max_scale_up_rate: f64,
     /// The dynos that serve over this are the fewest to go down to at once; above 1.
     pub max_scale_down_rate: f64,
+    /// So much more load than the mean must fit before dynos are removed, at or above 0. Knative has none.
+    pub slack: f64,
     /// Whether the value is a time, so that the requests under way are told beside it.
     pub beside: bool,
 }
@@ -88,6 +90,12 @@ pub const KIND: PolicyKind = PolicyKind {
                 "2",
                 "At once, no fewer dynos than those that serve, over this: 2 goes down by half at most.",
             ),
+            Field::defaulting(
+                "slack",
+                FieldType::Number(0.0, 10.0),
+                "0",
+                "So much more load must still fit before dynos are removed: 0.05 keeps a load at the edge from flapping; Knative has none.",
+            ),
         ],
         shorthand: &[],
     },
@@ -109,6 +117,7 @@ fn build(values: &Values, unit: Unit) -> Result<Arc<dyn Policy>, FieldError> {
         panic_threshold: needed(values, "panic_threshold")?,
         max_scale_up_rate: needed(values, "max_scale_up_rate")?,
         max_scale_down_rate: needed(values, "max_scale_down_rate")?,
+        slack: needed(values, "slack")?,
         beside: unit == Unit::Milliseconds,
     }))
 }
@@ -237,7 +246,8 @@ impl Policy for Concurrency {
             let why = Phrase::with("{0} requests at once, but for less than {1} s", [stable, seconds]);
             return Proposal::want(dynos, why);
         }
-        Proposal::want(calm, Phrase::with("{0} requests at once, on average over {1} s", [stable, seconds]))
+        let wanted = if calm < dynos { calm.max(self.dynos(stable * (1.0 + self.slack))).min(dynos) } else { calm };
+        Proposal::want(wanted, Phrase::with("{0} requests at once, on average over {1} s", [stable, seconds]))
     }
 }
 
@@ -254,6 +264,7 @@ mod tests {
         panic_threshold: 2.0,
         max_scale_up_rate: 10.0,
         max_scale_down_rate: 2.0,
+        slack: 0.0,
         beside: false,
     };
 

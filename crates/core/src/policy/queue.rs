@@ -14,7 +14,7 @@ use jiff::SignedDuration;
 
 use crate::fields::{Description, Field, FieldError, FieldType, Values};
 use crate::history::{Point, Window};
-use crate::policy::{NOTHING_READ, Policy, PolicyInput, PolicyKind, Proposal, dynos_for, positive, span};
+use crate::policy::{NOTHING_READ, Policy, PolicyInput, PolicyKind, Proposal, dynos_for, needed, positive, span};
 use crate::{Dynos, Phrase, Unit, Verdict};
 
 /// The settings of the rule.
@@ -30,6 +30,8 @@ pub struct Queue {
     pub utilization: f64,
     /// The highest need of so long counts for fewer dynos.
     pub lower_after: SignedDuration,
+    /// So many more jobs that wait and come must fit before dynos are removed, at or above 0; running jobs are what they are.
+    pub slack: f64,
 }
 
 /// A job that is older than the wait allowed must be begun within this part of it.
@@ -66,6 +68,12 @@ pub const KIND: PolicyKind = PolicyKind {
                 "\"2m\"",
                 "Dynos are removed down to the highest need of so long.",
             ),
+            Field::defaulting(
+                "slack",
+                FieldType::Number(0.0, 10.0),
+                "0.05",
+                "So many more jobs that wait and come must fit before dynos are removed: 0.05 is a twentieth.",
+            ),
         ],
         shorthand: &[],
     },
@@ -84,6 +92,7 @@ fn build(values: &Values, unit: Unit) -> Result<Arc<dyn Policy>, FieldError> {
         at_once: values.whole("at_once").unwrap_or(1) as f64,
         utilization: positive(values, "utilization")?,
         lower_after: span(values, "lower_after")?,
+        slack: needed(values, "slack")?,
     };
     if policy.jobs_per_dyno.is_none() && policy.latency_ms.is_none() {
         return Err(FieldError::new("jobs_per_dyno", "is missing, and so is latency: set one of them, or both"));
@@ -92,12 +101,13 @@ fn build(values: &Values, unit: Unit) -> Result<Arc<dyn Policy>, FieldError> {
 }
 
 impl Queue {
-    /// The dynos for what was read; `None`: the source does not tell enough.
-    fn needed(&self, point: &Point, dynos: Dynos) -> Option<f64> {
-        let waiting = point.value?;
+    /// The dynos for what was read, and `more` of it; `None`: the source does not tell enough.
+    fn needs(&self, point: &Point, dynos: Dynos, more: f64) -> Option<f64> {
+        let waiting = point.value? * (1.0 + more);
         let busy = point.detail.busy.unwrap_or(0.0).max(0.0);
         let by_jobs = self.jobs_per_dyno.map(|jobs| (waiting + busy) / jobs);
-        let by_wait = self.latency_ms.and_then(|latency| self.for_latency(point, waiting, busy, latency, dynos));
+        let by_wait =
+            self.latency_ms.and_then(|latency| self.for_latency(point, (waiting, busy), latency, dynos, more));
         let highest = match (by_jobs, by_wait) {
             (None, None) => return None,
             (one, other) => one.unwrap_or(0.0).max(other.unwrap_or(0.0)),
@@ -107,14 +117,21 @@ impl Queue {
         Some(highest.max(busy / self.at_once).max(least))
     }
 
-    fn for_latency(&self, point: &Point, waiting: f64, busy: f64, latency: f64, dynos: Dynos) -> Option<f64> {
+    fn for_latency(
+        &self,
+        point: &Point,
+        (waiting, busy): (f64, f64),
+        latency: f64,
+        dynos: Dynos,
+        more: f64,
+    ) -> Option<f64> {
         let detail = &point.detail;
         let oldest = detail.latency_ms.unwrap_or(0.0).max(0.0);
         // Little: jobs under way = rate × time of one.
         let service =
             detail.service_ms.or_else(|| detail.rate.filter(|rate| *rate > 0.0).map(|rate| busy / rate * 1000.0));
         if let (Some(rate), Some(service)) = (detail.rate, service.filter(|service| *service > 0.0)) {
-            let comes = rate.max(0.0) * service / 1000.0 / self.utilization;
+            let comes = rate.max(0.0) * (1.0 + more) * service / 1000.0 / self.utilization;
             let left = (latency - oldest).max(latency * LEAST_TIME_LEFT);
             return Some((comes + waiting * service / left) / self.at_once);
         }
@@ -146,7 +163,7 @@ impl Policy for Queue {
     fn propose(&self, input: &PolicyInput<'_>) -> Proposal {
         let dynos = input.dynos;
         let Some(newest) = input.evidence.newest() else { return Proposal::want(dynos, NOTHING_READ) };
-        let Some(need) = self.needed(&newest, dynos) else {
+        let Some(need) = self.needs(&newest, dynos, 0.0) else {
             return Proposal::unknown(Phrase::new(
                 "the source tells neither how long jobs wait nor how fast they come and go",
             ));
@@ -165,7 +182,7 @@ impl Policy for Queue {
         }
         let mut highest = need;
         for point in input.evidence.within(input.at, self.lower_after) {
-            if let Some(need) = self.needed(&point, dynos) {
+            if let Some(need) = self.needs(&point, dynos, self.slack) {
                 highest = highest.max(need);
             }
         }
@@ -187,6 +204,7 @@ mod tests {
         at_once: 1.0,
         utilization: 0.8,
         lower_after: SignedDuration::from_secs(60),
+        slack: 0.0,
     };
     const WAIT: Queue = Queue { jobs_per_dyno: None, latency_ms: Some(30_000.0), ..JOBS };
 
