@@ -13,14 +13,14 @@ use crate::{ProcessKey, StoreError};
 /// The most rows that one answer holds; more are had by asking again with [`Page::before`].
 pub const LIMIT_MAX: usize = 10_000;
 
-/// Which part of the past, newest first: [`from`](Self::from) included, [`to`](Self::to) not.
+/// Which part of the past: [`from`](Self::from) included, [`to`](Self::to) not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
     /// The oldest instant; `None`: as far back as is kept.
     pub from: Option<Timestamp>,
     /// The instant before which all lie; `None`: up to now.
     pub to: Option<Timestamp>,
-    /// Only rows before this one: the [`Cursor`] of the last row of the page before.
+    /// Only rows beyond this one, on the way that the rows come: the [`Cursor`] of the last row of the page before.
     pub before: Option<Cursor>,
     /// At most so many rows, and never more than [`LIMIT_MAX`].
     pub limit: usize,

@@ -51,7 +51,7 @@ impl Where {
         Ok(())
     }
 
-    fn page(&mut self, page: &Page) {
+    fn page(&mut self, page: &Page, oldest_first: bool) {
         if let Some(from) = page.from {
             let at = self.param(from.as_microsecond());
             self.and(&format!("t.at >= {at}"));
@@ -62,7 +62,8 @@ impl Where {
         }
         if let Some(Cursor { at, id }) = page.before {
             let (at, id) = (self.param(at), self.param(id));
-            self.and(&format!("(t.at, t.id) < ({at}, {id})"));
+            let beyond = if oldest_first { '>' } else { '<' };
+            self.and(&format!("(t.at, t.id) {beyond} ({at}, {id})"));
         }
     }
 
@@ -93,21 +94,29 @@ fn instant(at: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_microsecond(at).map_err(|_| StoreError::Content("an instant is out of range"))
 }
 
+fn order(oldest_first: bool) -> &'static str {
+    if oldest_first { "ORDER BY t.at, t.id" } else { "ORDER BY t.at DESC, t.id DESC" }
+}
+
 fn limit(page: &Page) -> usize {
     page.limit.min(LIMIT_MAX)
 }
 
-pub(crate) fn history(driver: &mut dyn Driver, filter: &Filter) -> Result<Vec<StoredRecord>, StoreError> {
+pub(crate) fn history(
+    driver: &mut dyn Driver,
+    filter: &Filter,
+    oldest_first: bool,
+) -> Result<Vec<StoredRecord>, StoreError> {
     let mut which = Where::default();
     which.who(driver, &filter.who)?;
-    which.page(&filter.page);
+    which.page(&filter.page, oldest_first);
     if filter.changes_only {
         which.and("t.marks <> 0");
     }
     // In a record's JSON a quoted name is a whole text, as a quote inside a text is escaped.
     which.one_of(|param| format!("t.json LIKE {param}"), filter.conditions.iter().map(|name| format!("%\"{name}\"%")));
     let limit = which.param(limit(&filter.page) as i64);
-    let sql = format!("{RECORD}{} ORDER BY t.at DESC, t.id DESC LIMIT {limit}", which.sql);
+    let sql = format!("{RECORD}{} {} LIMIT {limit}", which.sql, order(oldest_first));
     driver.query(&sql, &which.params)?.iter().map(record).collect()
 }
 
@@ -196,13 +205,14 @@ pub(crate) fn steps(
 pub(crate) fn events(driver: &mut dyn Driver, filter: &EventFilter) -> Result<Vec<StoredEvent>, StoreError> {
     let mut which = Where::default();
     which.who(driver, &filter.who)?;
-    which.page(&filter.page);
+    which.page(&filter.page, false);
     which.one_of(|param| format!("t.topic = {param}"), filter.topics.iter().cloned());
     let limit = which.param(limit(&filter.page) as i64);
     let sql = format!(
         "SELECT t.at, t.id, p.app, p.process, t.name, t.topic, t.json FROM event t JOIN process p ON p.id = t.process{} \
-         ORDER BY t.at DESC, t.id DESC LIMIT {limit}",
-        which.sql
+         {} LIMIT {limit}",
+        which.sql,
+        order(false)
     );
     let mut all = Vec::new();
     for row in driver.query(&sql, &which.params)? {

@@ -172,7 +172,12 @@ impl Store {
 
     /// Decision records, newest first.
     pub fn history(&self, filter: &Filter) -> Result<Vec<StoredRecord>, StoreError> {
-        self.driver(|driver| read::history(driver, filter))
+        self.driver(|driver| read::history(driver, filter, false))
+    }
+
+    /// Decision records, oldest first: [`Page::before`](crate::Page::before) is then the row after which the page begins.
+    pub fn history_onward(&self, filter: &Filter) -> Result<Vec<StoredRecord>, StoreError> {
+        self.driver(|driver| read::history(driver, filter, true))
     }
 
     /// The record in force at an instant: the newest one at or before it.
@@ -226,6 +231,13 @@ impl Store {
     /// `ok`, or what is wrong with what is stored. Reads all of it.
     pub fn integrity(&self) -> Result<String, StoreError> {
         self.driver(|driver| driver.integrity())
+    }
+
+    /// Lets the store hold so many bytes at most, as a disk without room would; `None`: as many as there is room for. For
+    /// tests: it ends with the connection, and a database server takes no notice.
+    #[doc(hidden)]
+    pub fn limit_bytes(&self, bytes: Option<u64>) -> Result<(), StoreError> {
+        self.driver(|driver| driver.limit_bytes(bytes))
     }
 
     /// The bytes that hold something.

@@ -78,10 +78,14 @@ fn pages(store: &Store) {
     assert_eq!(all.len(), 2880);
     assert!(all.is_sorted_by(|a, b| a.at > b.at));
     assert!(all.iter().all(|record| record.key == web()));
-    let part = Page { from: Some(at(3600)), to: Some(at(7200)), limit: 10_000, before: None };
+    let part = Page { from: Some(at(3600)), to: Some(at(7200)), limit: 10_000, ..Page::default() };
     let records = store.history(&Filter { page: part, ..Filter::default() }).unwrap();
     assert_eq!(records.len(), 240, "both processes, the first instant and not the last");
     assert_eq!((records[239].at, records[0].at), (at(3600), at(7170)));
+    let oldest = |page| store.history_onward(&Filter { page, ..Filter::default() }).unwrap();
+    let first = oldest(Page { limit: 3, ..part });
+    assert_eq!(first[0].at, at(3600));
+    assert_eq!(oldest(Page { limit: 2, before: Some(first[1].cursor), ..part })[0], first[2]);
     let nobody = autoscalebot_store::Who { app: Some("none".into()), process: None };
     assert!(store.history(&Filter { who: nobody, ..Filter::default() }).unwrap().is_empty());
 }

@@ -123,6 +123,11 @@ pub(crate) trait Driver: Debug + Send {
     /// `ok`, or what is wrong with what is stored.
     fn integrity(&mut self) -> Result<String, StoreError>;
 
+    /// Lets the store hold so many bytes at most, where that can be said.
+    fn limit_bytes(&mut self, _bytes: Option<u64>) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Whether the connection is gone, so that only a new one helps.
     fn is_closed(&self) -> bool;
 }

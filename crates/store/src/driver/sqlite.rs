@@ -108,6 +108,13 @@ impl Driver for Sqlite {
         Ok(self.connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?)
     }
 
+    fn limit_bytes(&mut self, bytes: Option<u64>) -> Result<(), StoreError> {
+        let page = self.pragma("page_size")?.unsigned_abs().max(1);
+        let pages = bytes.map_or(u64::from(u32::MAX - 1), |bytes| bytes / page);
+        // The answer is the limit that holds.
+        self.pragma(&format!("max_page_count = {pages}")).map(drop)
+    }
+
     fn is_closed(&self) -> bool {
         false
     }
