@@ -42,9 +42,9 @@ fn policies() -> Vec<(&'static str, Unit, Arc<dyn Policy>)> {
     let response_time = ResponseTime {
         model,
         headroom: 0.1,
-        slack: 0.05,
-        lead: mins(1),
-        lower_after: mins(5),
+        slack: 0.02,
+        lead: SignedDuration::from_secs(30),
+        lower_after: mins(10),
         unit: Unit::RequestsPerSecond,
     };
     let concurrency = Concurrency {

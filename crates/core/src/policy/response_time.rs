@@ -90,19 +90,19 @@ pub const KIND: PolicyKind = PolicyKind {
             Field::defaulting(
                 "slack",
                 FieldType::Number(0.0, 10.0),
-                "0.05",
+                "0.02",
                 "So much more still must fit before dynos are removed.",
             ),
             Field::defaulting(
                 "lead",
                 FieldType::Duration(0.0, 3600.0),
-                "\"1m\"",
+                "\"30s\"",
                 "How long a new dyno takes until it serves: a rise is followed so far ahead.",
             ),
             Field::defaulting(
                 "lower_after",
                 FieldType::Duration(0.0, 86_400.0),
-                "\"5m\"",
+                "\"10m\"",
                 "Dynos are removed down to the need of the highest load of so long.",
             ),
         ],
@@ -289,8 +289,9 @@ impl ResponseTime {
 
 impl Policy for ResponseTime {
     fn window(&self) -> Window {
-        // Twice as long, so that a whole one lies behind the samples that are kept.
-        Window { samples: 10_000, span: self.lower_after.max(TREND).saturating_mul(2) }
+        // A little longer, so that a whole one lies behind the samples that are kept: each of ten thousand processes has them.
+        let longest = self.lower_after.max(TREND);
+        Window { samples: 10_000, span: longest + longest / 4 + SignedDuration::from_mins(2) }
     }
 
     fn verdict(&self, value: f64) -> Verdict {
