@@ -15,10 +15,12 @@ pub mod autoscale_agent;
 mod budget;
 pub mod bullmq;
 pub mod celery;
+pub mod delayed_job;
 mod dial;
 pub mod dynoscale;
 pub mod exec;
 mod fields;
+pub mod good_job;
 pub mod heartbeat;
 pub mod hirefire;
 mod http;
@@ -26,14 +28,19 @@ pub mod intake;
 pub mod json;
 pub mod judoscale;
 mod number;
+mod postgres;
+pub mod procrastinate;
 pub mod prometheus;
 pub mod push;
+pub mod que;
 mod queue;
 mod redis;
 pub mod resque;
 pub mod router;
 pub mod rq;
 pub mod sidekiq;
+pub mod solid_queue;
+pub mod sql;
 mod tls;
 
 pub use intake::Intake;
@@ -84,18 +91,24 @@ pub const MEASUREMENTS: &[MeasureEntry] = &[
     autoscale_agent::ENTRY,
     bullmq::ENTRY,
     celery::ENTRY,
+    delayed_job::ENTRY,
     dynoscale::ENTRY,
     exec::ENTRY,
+    good_job::ENTRY,
     heartbeat::ENTRY,
     hirefire::ENTRY,
     json::ENTRY,
     judoscale::ENTRY,
+    procrastinate::ENTRY,
     prometheus::ENTRY,
     push::ENTRY,
+    que::ENTRY,
     resque::ENTRY,
     router::ENTRY,
     rq::ENTRY,
     sidekiq::ENTRY,
+    solid_queue::ENTRY,
+    sql::ENTRY,
 ];
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test file uses a part of this")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot build its input fails")]
 
+pub(crate) mod postgres;
 pub(crate) mod redis;
 
 use std::net::{TcpListener, TcpStream};
