@@ -34,6 +34,7 @@ pub mod prometheus;
 pub mod push;
 pub mod que;
 mod queue;
+pub mod rabbitmq;
 mod redis;
 pub mod resque;
 pub mod router;
@@ -103,6 +104,7 @@ pub const MEASUREMENTS: &[MeasureEntry] = &[
     prometheus::ENTRY,
     push::ENTRY,
     que::ENTRY,
+    rabbitmq::ENTRY,
     resque::ENTRY,
     router::ENTRY,
     rq::ENTRY,

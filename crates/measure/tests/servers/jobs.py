@@ -11,8 +11,6 @@ app.conf.update(
     task_acks_late=True,
     worker_prefetch_multiplier=1,
     broker_connection_retry_on_startup=True,
-    task_queue_max_priority=10 if os.environ.get("BROKER", "").startswith("amqp") else None,
-    broker_transport_options={"queue_order_strategy": "priority"},
 )
 
 
@@ -44,6 +42,9 @@ def main(what, url):
     elif what == "celery-plain":
         for _ in range(4):
             wait.apply_async(queue="plain")
+    elif what == "celery-hold":
+        for _ in range(2):
+            hold.apply_async(queue="held")
     else:
         from datetime import datetime, timedelta, timezone
 
