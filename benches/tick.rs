@@ -169,6 +169,7 @@ fn policies(bencher: Bencher<'_, '_>, name: &str) {
                 at_once: 1.0,
                 utilization: 0.8,
                 lower_after: SignedDuration::from_mins(2),
+                ages: false,
                 slack: 0.05,
             };
             (Unit::Jobs, 10, Arc::new(rule))
@@ -180,6 +181,7 @@ fn policies(bencher: Bencher<'_, '_>, name: &str) {
                 slack: 0.02,
                 lead: SignedDuration::from_secs(30),
                 lower_after: SignedDuration::from_mins(10),
+                wait_included: false,
                 unit: Unit::Milliseconds,
             };
             (Unit::Milliseconds, 30, Arc::new(rule))

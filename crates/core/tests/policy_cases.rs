@@ -144,6 +144,7 @@ fn a15_a_first_tick_alone_lowers_nothing() {
         at_once: 1.0,
         utilization: 0.8,
         lower_after: secs(120),
+        ages: false,
         slack: 0.05,
     };
     let mut run = Run::new(process(0, 9, vec![measured("queue", Unit::Jobs, queue)], Vec::new()), 4);

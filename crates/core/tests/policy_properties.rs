@@ -45,6 +45,7 @@ fn policies() -> Vec<(&'static str, Unit, Arc<dyn Policy>)> {
         slack: 0.02,
         lead: SignedDuration::from_secs(30),
         lower_after: mins(10),
+        wait_included: false,
         unit: Unit::RequestsPerSecond,
     };
     let concurrency = Concurrency {
@@ -64,6 +65,7 @@ fn policies() -> Vec<(&'static str, Unit, Arc<dyn Policy>)> {
         at_once: 1.0,
         utilization: 0.8,
         lower_after: mins(2),
+        ages: false,
         slack: 0.05,
     };
     let consecutive = Consecutive { low: 15.0, high: 40.0, fails: 2, passes: 3, increment: 1, refuse_zero: false };

@@ -30,6 +30,8 @@ pub struct Queue {
     pub utilization: f64,
     /// The highest need of so long counts for fewer dynos.
     pub lower_after: SignedDuration,
+    /// Whether the value is the age of the oldest job, in milliseconds, rather than a count.
+    pub ages: bool,
     /// So many more jobs that wait and come must fit before dynos are removed, at or above 0; running jobs are what they are.
     pub slack: f64,
 }
@@ -81,7 +83,7 @@ pub const KIND: PolicyKind = PolicyKind {
 };
 
 fn build(values: &Values, unit: Unit) -> Result<Arc<dyn Policy>, FieldError> {
-    if !matches!(unit, Unit::Jobs | Unit::Count) {
+    if !matches!(unit, Unit::Jobs | Unit::Count | Unit::Milliseconds) {
         let message =
             format!("is queue, which counts jobs, but the measurement counts {}: decide by target", unit.as_str());
         return Err(FieldError::new("type", message));
@@ -92,8 +94,17 @@ fn build(values: &Values, unit: Unit) -> Result<Arc<dyn Policy>, FieldError> {
         at_once: values.whole("at_once").unwrap_or(1) as f64,
         utilization: positive(values, "utilization")?,
         lower_after: span(values, "lower_after")?,
+        ages: unit == Unit::Milliseconds,
         slack: needed(values, "slack")?,
     };
+    if policy.ages && policy.latency_ms.is_none() {
+        let message = "is missing, but the measurement is how long jobs wait: set how long they may";
+        return Err(FieldError::new("latency", message));
+    }
+    if policy.ages && policy.jobs_per_dyno.is_some() {
+        let message = "is of no use: the measurement is how long jobs wait, not how many do; leave it out";
+        return Err(FieldError::new("jobs_per_dyno", message));
+    }
     if policy.jobs_per_dyno.is_none() && policy.latency_ms.is_none() {
         return Err(FieldError::new("jobs_per_dyno", "is missing, and so is latency: set one of them, or both"));
     }
@@ -103,7 +114,8 @@ fn build(values: &Values, unit: Unit) -> Result<Arc<dyn Policy>, FieldError> {
 impl Queue {
     /// The dynos for what was read, and `more` of it; `None`: the source does not tell enough.
     fn needs(&self, point: &Point, dynos: Dynos, more: f64) -> Option<f64> {
-        let waiting = point.value? * (1.0 + more);
+        // An age above 0 is that of one job at the least.
+        let waiting = if self.ages { f64::from(point.value? > 0.0) } else { point.value? * (1.0 + more) };
         let busy = point.detail.busy.unwrap_or(0.0).max(0.0);
         let by_jobs = self.jobs_per_dyno.map(|jobs| (waiting + busy) / jobs);
         let by_wait =
@@ -126,16 +138,17 @@ impl Queue {
         more: f64,
     ) -> Option<f64> {
         let detail = &point.detail;
-        let oldest = detail.latency_ms.unwrap_or(0.0).max(0.0);
+        let age = if self.ages { point.value } else { detail.latency_ms };
+        let oldest = age.unwrap_or(0.0).max(0.0);
         // Little: jobs under way = rate × time of one.
         let service =
             detail.service_ms.or_else(|| detail.rate.filter(|rate| *rate > 0.0).map(|rate| busy / rate * 1000.0));
-        if let (Some(rate), Some(service)) = (detail.rate, service.filter(|service| *service > 0.0)) {
+        if let (Some(rate), Some(service), false) = (detail.rate, service.filter(|service| *service > 0.0), self.ages) {
             let comes = rate.max(0.0) * (1.0 + more) * service / 1000.0 / self.utilization;
             let left = (latency - oldest).max(latency * LEAST_TIME_LEFT);
             return Some((comes + waiting * service / left) / self.at_once);
         }
-        detail.latency_ms?;
+        age?;
         // Nothing but the age: as long a wait as allowed is as wanted.
         Some(if waiting == 0.0 { busy / self.at_once } else { f64::from(dynos.max(1)) * oldest / latency })
     }
@@ -151,6 +164,9 @@ impl Policy for Queue {
     }
 
     fn verdict_at(&self, value: f64, dynos: Dynos) -> Verdict {
+        if let (Some(latency), true) = (self.latency_ms, self.ages) {
+            return if value > latency { Verdict::TooHigh } else { Verdict::JustRight };
+        }
         let Some(jobs) = self.jobs_per_dyno else { return Verdict::JustRight };
         if dynos_for(value / jobs) > dynos { Verdict::TooHigh } else { Verdict::JustRight }
     }
@@ -169,15 +185,21 @@ impl Policy for Queue {
             ));
         };
         let (waiting, busy) = (newest.value.unwrap_or_default(), newest.detail.busy.unwrap_or_default());
+        // An age is told as one; the rest of the sentence is the same.
+        let said = |jobs: &'static str, age: &'static str| if self.ages { age } else { jobs };
         let now = dynos_for(need);
         if now >= dynos {
-            let why = Phrase::with("{0} jobs wait and {1} are worked on", [waiting, busy]);
+            let why = said("{0} jobs wait and {1} are worked on", "the oldest job is {0} ms old, {1} are worked on");
+            let why = Phrase::with(why, [waiting, busy]);
             return Proposal::want(now, why);
         }
         let seconds = self.lower_after.as_secs_f64();
         if !input.evidence.covers(input.at, self.lower_after, self.window()) {
-            let why =
-                Phrase::with("{0} jobs wait and {1} are worked on, but for less than {2} s", [waiting, busy, seconds]);
+            let why = said(
+                "{0} jobs wait and {1} are worked on, but for less than {2} s",
+                "the oldest job is {0} ms old, {1} are worked on, but for less than {2} s",
+            );
+            let why = Phrase::with(why, [waiting, busy, seconds]);
             return Proposal::want(dynos, why);
         }
         let mut highest = need;
@@ -186,8 +208,11 @@ impl Policy for Queue {
                 highest = highest.max(need);
             }
         }
-        let why =
-            Phrase::with("{0} jobs wait and {1} are worked on; the most of {2} s counts", [waiting, busy, seconds]);
+        let why = said(
+            "{0} jobs wait and {1} are worked on; the most of {2} s counts",
+            "the oldest job is {0} ms old, {1} are worked on; the most of {2} s counts",
+        );
+        let why = Phrase::with(why, [waiting, busy, seconds]);
         Proposal::want(dynos_for(highest).min(dynos), why)
     }
 }
@@ -204,6 +229,7 @@ mod tests {
         at_once: 1.0,
         utilization: 0.8,
         lower_after: SignedDuration::from_secs(60),
+        ages: false,
         slack: 0.0,
     };
     const WAIT: Queue = Queue { jobs_per_dyno: None, latency_ms: Some(30_000.0), ..JOBS };
@@ -255,6 +281,19 @@ mod tests {
         assert_eq!(propose(&WAIT, 3, 3, &long(9.0, age(60_000.0))).desired, Some(6));
         assert_eq!(propose(&WAIT, 3, 3, &long(9.0, age(15_000.0))).desired, Some(2));
         assert_eq!(propose(&WAIT, 3, 3, &long(9.0, Detail::default())).desired, None);
+    }
+
+    /// A measurement of the age itself, with what is worked on beside it.
+    #[test]
+    fn by_age() {
+        let ages = Queue { ages: true, ..WAIT };
+        let busy = |busy| Detail { busy: Some(busy), ..Detail::default() };
+        assert_eq!(propose(&ages, 3, 3, &long(60_000.0, busy(3.0))).desired, Some(6));
+        assert_eq!(propose(&ages, 3, 3, &long(0.0, busy(2.0))).desired, Some(2));
+        assert_eq!(propose(&ages, 0, 0, &long(1.0, busy(0.0))).desired, Some(1));
+        assert_eq!(propose(&ages, 3, 3, &long(0.0, Detail::default())).desired, Some(0));
+        let why = propose(&ages, 3, 3, &long(60_000.0, busy(3.0))).why.to_string();
+        assert_eq!(why, "the oldest job is 60000 ms old, 3 are worked on");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::fields::{Description, Field, FieldError, FieldType, Values};
 use crate::history::{Point, Window};
 use crate::policy::{NOTHING_READ, Policy, PolicyInput, PolicyKind, Proposal, count, needed, positive, span};
 use crate::queueing::{Model, Routing};
-use crate::{Phrase, Unit, Verdict};
+use crate::{Dynos, Phrase, Unit, Verdict};
 
 /// The settings of the rule.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,6 +34,8 @@ pub struct ResponseTime {
     pub lead: SignedDuration,
     /// The highest load of so long counts for fewer dynos.
     pub lower_after: SignedDuration,
+    /// Whether the service time that is told holds the wait inside the dyno, as that of router logs does.
+    pub wait_included: bool,
     /// What a value counts.
     pub unit: Unit,
 }
@@ -105,6 +107,12 @@ pub const KIND: PolicyKind = PolicyKind {
                 "\"10m\"",
                 "Dynos are removed down to the need of the highest load of so long.",
             ),
+            Field::defaulting(
+                "wait_included",
+                FieldType::Flag,
+                "false",
+                "Whether the service time that is told holds the wait inside the dyno as well, as that of router logs does.",
+            ),
         ],
         shorthand: &[],
     },
@@ -130,6 +138,7 @@ fn build(values: &Values, unit: Unit) -> Result<Arc<dyn Policy>, FieldError> {
         slack: needed(values, "slack")?,
         lead: span(values, "lead")?,
         lower_after: span(values, "lower_after")?,
+        wait_included: values.flag("wait_included"),
         unit,
     }))
 }
@@ -141,6 +150,15 @@ struct Load {
     offered: f64,
     /// The mean time to serve a request; 0 where none came.
     service_secs: f64,
+    /// Requests in a second.
+    rate: f64,
+}
+
+impl Load {
+    /// The same requests, each of which takes so long.
+    fn at(self, service_secs: f64) -> Self {
+        Self { offered: self.rate * service_secs, service_secs, ..self }
+    }
 }
 
 /// A line through the loads of late, by least squares.
@@ -188,12 +206,25 @@ impl ResponseTime {
             _ => detail.rate?,
         };
         if rate <= 0.0 {
-            return Some(Load { offered: 0.0, service_secs: 0.0 });
+            return Some(Load { offered: 0.0, service_secs: 0.0, rate: 0.0 });
         }
         // Little: requests under way = rate × (wait + service).
         let by_little = || Some(detail.concurrency? / rate - detail.latency_ms? / 1000.0);
         let service_secs = detail.service_ms.map(|ms| ms / 1000.0).or_else(by_little).filter(|secs| *secs > 0.0)?;
-        Some(Load { offered: rate * service_secs, service_secs })
+        Some(Load { offered: rate * service_secs, service_secs, rate })
+    }
+
+    /// The service time, where what is told holds the wait: that behind the shortest of late, when dynos were idle most.
+    fn without_wait(&self, input: &PolicyInput<'_>) -> Option<f64> {
+        let mut shortest: Option<(Load, Dynos)> = None;
+        for point in input.evidence.within(input.at, self.lower_after.max(TREND)) {
+            let Some(load) = self.load(&point).filter(|load| load.rate > 0.0) else { continue };
+            if shortest.is_none_or(|(known, _)| load.service_secs < known.service_secs) {
+                shortest = Some((load, point.ready.unwrap_or(input.ready)));
+            }
+        }
+        let (load, ready) = shortest?;
+        Some(self.model.service_secs(load.rate, load.service_secs, ready))
     }
 
     /// Whether a reading is slower than the objective; unknown for a rate.
@@ -207,6 +238,8 @@ impl ResponseTime {
 
     fn by_load(&self, input: &PolicyInput<'_>, newest: &Point, load: Load) -> Proposal {
         let dynos = input.dynos;
+        let served = if self.wait_included { self.without_wait(input) } else { None };
+        let load = served.map_or(load, |secs| load.at(secs));
         let (mut highest, mut service_secs, mut line) = (0.0_f64, load.service_secs, Line::default());
         let (mut slow_since, mut slow_lately) = (None, self.is_slow(newest));
         let mut unbroken = true;
@@ -220,6 +253,7 @@ impl ResponseTime {
             }
             slow_lately |= slow && age < self.lead;
             let Some(then) = self.load(&point) else { continue };
+            let then = served.map_or(then, |secs| then.at(secs));
             if age < TREND {
                 line.add(-age.as_secs_f64(), then.offered);
             }
@@ -232,6 +266,8 @@ impl ResponseTime {
         let backlog = waiting * load.service_secs / DRAIN_SECS;
         let planned = load.offered + backlog + line.rise(self.lead.as_secs_f64());
         let wanted = self.model.dynos(planned * (1.0 + self.headroom), load.service_secs);
+        // No more than twice as many at once: a number that is far off is one that will be put right.
+        let wanted = wanted.min(dynos.saturating_mul(2));
         let busy = load.offered;
         if wanted > dynos {
             let why = Phrase::with(

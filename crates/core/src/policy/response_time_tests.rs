@@ -8,6 +8,7 @@ const RULE: ResponseTime = ResponseTime {
     slack: 0.0,
     lead: SignedDuration::from_secs(60),
     lower_after: SignedDuration::from_secs(300),
+    wait_included: false,
     unit: Unit::Milliseconds,
 };
 
@@ -30,7 +31,8 @@ fn wanted(dynos: u32, readings: impl IntoIterator<Item = (f64, Detail)>) -> Opti
 #[test]
 fn as_many_dynos_as_the_load_needs() {
     for (rate, dynos, desired) in [(70.0, 3, 8), (90.0, 3, 10), (30.0, 1, 4), (36.0, 4, 5), (0.0, 1, 1)] {
-        assert_eq!(wanted(dynos, [(200.0, told(rate))]), Some(desired), "{rate} up, at once");
+        let at_once = desired.min(dynos * 2);
+        assert_eq!(wanted(dynos, [(200.0, told(rate))]), Some(at_once), "{rate} up, at once, twice at most");
         assert_eq!(wanted(20, vec![(200.0, told(rate)); 5]), Some(20), "{rate} down, not before 5 min");
         assert_eq!(wanted(20, vec![(200.0, told(rate)); 20]), Some(desired), "{rate} down");
     }
@@ -80,5 +82,19 @@ fn without_a_load_by_readings() {
     assert_eq!(wanted(1, vec![(1.0, none); 20]), Some(1));
     let rate = ResponseTime { unit: Unit::RequestsPerSecond, ..RULE };
     assert_eq!(propose(&rate, 3, 3, &reads([(70.0, none)])).desired, None);
-    assert_eq!(propose(&rate, 3, 3, &reads([(70.0, Detail { service_ms: Some(100.0), ..none })])).desired, Some(8));
+    assert_eq!(propose(&rate, 5, 5, &reads([(70.0, Detail { service_ms: Some(100.0), ..none })])).desired, Some(8));
+}
+
+/// What a router sees of the queue above: the time in the dyno, wait and all.
+#[test]
+fn a_wait_that_is_included_is_taken_out() {
+    let rule = ResponseTime { wait_included: true, ..RULE };
+    let router = |rate: f64, ms: f64| Detail { rate: Some(rate), service_ms: Some(ms), ..Detail::default() };
+    let at_rest = reads(vec![(432.0, router(70.0, 163.6)); 40]);
+    assert_eq!(propose(&rule, 8, 8, &at_rest).desired, Some(8));
+    assert_eq!(propose(&RULE, 8, 8, &at_rest).desired, Some(15), "as service alone, it would be much more");
+    // An overload makes each request take 3 s, which is no reason for 210 dynos.
+    let mut overload = reads(vec![(200.0, router(30.0, 100.1)); 40]);
+    overload.push((800, Some(9000.0), router(70.0, 3000.0)));
+    assert_eq!(propose(&rule, 7, 7, &overload).desired, Some(8));
 }
