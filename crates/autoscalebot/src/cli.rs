@@ -61,6 +61,12 @@ pub(crate) enum Command {
     Replay(ReplayArgs),
     /// What policies would have done with recorded traffic: cost, slow requests, plots
     Simulate(Box<SimulateArgs>),
+    /// Show how each process is now
+    Status(StatusArgs),
+    /// Show what was decided, for people, for programs, and for replay
+    History(HistoryArgs),
+    /// Tell one decision with its whole why, and what would have changed it
+    Explain(ExplainArgs),
     /// Leave a process alone until it is resumed
     Pause(PauseArgs),
     /// End a pause
@@ -220,6 +226,69 @@ pub(crate) struct Which {
     pub(crate) process: Option<String>,
 }
 
+/// The processes that are looked at: all, where neither is given.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) which: Which,
+
+    /// One JSON line a process
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HistoryArgs {
+    #[command(flatten)]
+    pub(crate) which: Which,
+
+    /// The oldest: RFC 3339, a date and time in the settings' zone, or a time before now, such as 2h
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+
+    /// The instant before which all lie, in the same forms
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+
+    /// Only decisions that differ from the one before them: dynos, bounds, gates or conditions
+    #[arg(long)]
+    pub(crate) changes: bool,
+
+    /// Only decisions in which this condition holds; may be given several times
+    #[arg(long, value_name = "NAME", value_parser = condition)]
+    pub(crate) condition: Vec<String>,
+
+    /// At most so many, the newest; without it 100, and for --replay-format all
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+
+    /// The decision records, one JSON line each
+    #[arg(long, conflicts_with_all = ["csv", "replay_format"])]
+    pub(crate) json: bool,
+
+    /// A table for spreadsheets
+    #[arg(long, conflicts_with = "replay_format")]
+    pub(crate) csv: bool,
+
+    /// Tick lines for `autoscalebot replay --assert -`
+    #[arg(long, conflicts_with_all = ["changes", "condition"])]
+    pub(crate) replay_format: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    #[command(flatten)]
+    pub(crate) which: Which,
+
+    /// The decision in force at this time; without it, the newest
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<String>,
+
+    /// The decision record as JSON, with `what_if`
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct PauseArgs {
     #[command(flatten)]
@@ -244,6 +313,15 @@ pub(crate) struct ResumeArgs {
 pub(crate) enum ConfigCommand {
     /// Write the JSON schema of the settings to standard output
     Schema,
+}
+
+/// The name of a condition.
+fn condition(text: &str) -> Result<String, String> {
+    let names: Vec<_> = autoscalebot_core::Condition::ALL.iter().map(|condition| condition.as_str()).collect();
+    match names.contains(&text) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("there is no such condition; there are {}", names.join(", "))),
+    }
 }
 
 /// A duration as in `45s` or `1h 30m`, above zero.

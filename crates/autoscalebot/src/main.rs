@@ -63,6 +63,15 @@ fn command(cli: Cli) -> Result<(), Fault> {
             let settings = if simulate.policy.is_some() { None } else { load_what_is_there(args)? };
             commands::simulate::simulate(settings.as_ref(), &simulate, &mut out)
         }
+        Command::Status(status) => commands::status::status(&load(args)?.settings, &status, Timestamp::now(), &mut out),
+        Command::History(history) => {
+            let mut out = std::io::BufWriter::new(out);
+            commands::history::history(&load(args)?.settings, &history, Timestamp::now(), &mut out)?;
+            Ok(out.flush()?)
+        }
+        Command::Explain(explain) => {
+            commands::explain::explain(&load(args)?.settings, &explain, Timestamp::now(), &mut out)
+        }
         Command::Pause(pause) => commands::pause::pause(&load(args)?.settings, &pause, Timestamp::now(), &mut out),
         Command::Resume(resume) => commands::pause::resume(&load(args)?.settings, &resume, &mut out),
         Command::Check(check) => {

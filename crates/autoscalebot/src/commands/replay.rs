@@ -5,9 +5,10 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use autoscalebot_core::state::STATE_VERSION;
 use autoscalebot_core::{
-    Action, Advice, CallOutcome, Detail, Failure, Observation, Pause, Reading, Record, Sample, Spec, State, Taken,
-    decide, settle,
+    Action, Advice, CallOutcome, Condition, Detail, Failure, Observation, Pause, Reading, Record, Sample, Spec, State,
+    Taken, decide, settle,
 };
 use autoscalebot_settings::{Loaded, Settings, Source};
 use jiff::Timestamp;
@@ -19,8 +20,8 @@ use crate::fault::Fault;
 
 /// A tick line; a decision record reads as one, too. Keys that are not listed are left alone.
 #[derive(Debug, Deserialize)]
-struct TickLine {
-    at: Timestamp,
+pub(crate) struct TickLine {
+    pub(crate) at: Timestamp,
     #[serde(default)]
     app: Option<String>,
     #[serde(default)]
@@ -42,6 +43,11 @@ struct TickLine {
     #[serde(default)]
     call: Option<String>,
     #[serde(default)]
+    conditions: Vec<String>,
+    /// The state before this tick, instead of the one that the line before it left.
+    #[serde(default)]
+    state: Option<Box<State>>,
+    #[serde(default)]
     then: Option<Then>,
 }
 
@@ -49,7 +55,7 @@ struct TickLine {
 #[serde(untagged)]
 enum DynosField {
     Now(u32),
-    Record { before: Option<u32> },
+    Record { before: Option<u32>, after: Option<u32> },
 }
 
 #[derive(Debug, Deserialize)]
@@ -86,9 +92,10 @@ struct Then {
 }
 
 /// One process being replayed.
-struct Process {
-    spec: Arc<Spec>,
-    state: State,
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) spec: Arc<Spec>,
+    pub(crate) state: State,
     dynos: Option<u32>,
     last: Option<Timestamp>,
 }
@@ -185,12 +192,32 @@ fn pick<'a>(
 }
 
 impl Process {
-    fn tick(&mut self, tick: &TickLine, place: Place<'_>) -> Result<Record, Fault> {
+    /// A process before its first tick.
+    pub(crate) fn new(spec: Arc<Spec>, state: State) -> Self {
+        Self { spec, state, dynos: None, last: None }
+    }
+
+    /// Decides one tick again, and goes on from it.
+    pub(crate) fn tick(&mut self, tick: &TickLine, place: Place<'_>) -> Result<Record, Fault> {
         if self.last.is_some_and(|last| tick.at < last) {
             return Err(place.fault("\"at\" is before the tick before it: sort the lines by time"));
         }
         self.last = Some(tick.at);
-        let seen = Observation {
+        if let Some(state) = tick.state.as_ref().filter(|state| state.version == STATE_VERSION) {
+            self.state = State::clone(state);
+        }
+        let seen = self.seen(tick, place)?;
+        let record = decide(&self.spec, &self.state, &seen);
+        let outcome = record.without_call().unwrap_or_else(|| outcome(tick, &record));
+        let record = record.conclude(&self.spec, &self.state, &outcome);
+        self.state = settle(&self.spec, std::mem::take(&mut self.state), &record, &outcome);
+        self.dynos = record.after.or(self.dynos);
+        Ok(record)
+    }
+
+    /// What the line says was seen.
+    pub(crate) fn seen(&self, tick: &TickLine, place: Place<'_>) -> Result<Observation, Fault> {
+        Ok(Observation {
             at: tick.at,
             dynos: self.quantity(tick, place)?,
             samples: self.samples(tick, place)?,
@@ -198,17 +225,7 @@ impl Process {
             ready: tick.ready,
             released_at: tick.released_at,
             advice: self.advice(tick),
-        };
-        let record = decide(&self.spec, &self.state, &seen);
-        let fails = tick.scale_call == Some(ScaleCall::Fails) || tick.call.as_deref() == Some("failed");
-        let outcome = record.without_call().unwrap_or_else(|| match record.action {
-            Action::Set(quantity) if !fails => CallOutcome::Ok { quantity, limit: None },
-            _ => CallOutcome::Failed { error: "as recorded".into(), limit: None },
-        });
-        let record = record.conclude(&self.spec, &self.state, &outcome);
-        self.state = settle(&self.spec, std::mem::take(&mut self.state), &record, &outcome);
-        self.dynos = record.after.or(self.dynos);
-        Ok(record)
+        })
     }
 
     fn quantity(&self, tick: &TickLine, place: Place<'_>) -> Result<Result<u32, Failure>, Fault> {
@@ -216,8 +233,8 @@ impl Process {
             return Ok(Err(Failure::Other(error.as_str().into())));
         }
         let said = match tick.dynos {
-            Some(DynosField::Now(now) | DynosField::Record { before: Some(now) }) => Some(now),
-            Some(DynosField::Record { before: None }) => return Ok(Err(Failure::Missing)),
+            Some(DynosField::Now(now) | DynosField::Record { before: Some(now), .. }) => Some(now),
+            Some(DynosField::Record { before: None, .. }) => return Ok(Err(Failure::Missing)),
             None => None,
         };
         match said.or(self.dynos) {
@@ -248,10 +265,35 @@ impl Process {
         }
         let sample = |name: &str| {
             let measured = tick.measurements.iter().find(|measured| measured.name == name)?;
+            // A record says so where no sample was ever taken.
+            if measured.sampled_at.is_none() && measured.error.as_deref() == Some("missing") {
+                return None;
+            }
             let taken = Taken { reading: reading(measured), detail: measured.detail };
             Some(Sample::new(measured.sampled_at.unwrap_or(tick.at), taken))
         };
         Ok(self.spec.measurements.iter().map(|measurement| sample(&measurement.name)).collect())
+    }
+}
+
+/// What the line says came of the scaling call of this tick.
+fn outcome(tick: &TickLine, record: &Record) -> CallOutcome {
+    let Action::Set(quantity) = record.action else { return CallOutcome::None };
+    if tick.scale_call == Some(ScaleCall::Fails) || tick.call.as_deref() == Some("failed") {
+        let holds = |condition: Condition| tick.conditions.iter().any(|name| name == condition.as_str());
+        // A refusal that names a limit is no failing of the call; what runs is the most that is known to be allowed.
+        let limited = holds(Condition::LimitedByPlatform) && !holds(Condition::ScaleFailing);
+        return CallOutcome::Failed { error: "as recorded".into(), limit: record.before.filter(|_| limited) };
+    }
+    match tick.dynos {
+        _ if tick.call.as_deref() == Some("dry_run") => CallOutcome::DryRun,
+        // The platform set less than was wanted: that is its limit.
+        Some(DynosField::Record { after: Some(after), .. })
+            if tick.call.as_deref() == Some("ok") && after < quantity =>
+        {
+            CallOutcome::Ok { quantity: after, limit: Some(after) }
+        }
+        _ => CallOutcome::Ok { quantity, limit: None },
     }
 }
 
@@ -295,9 +337,9 @@ fn difference(then: &Then, record: &Record, all_conditions: bool) -> Option<Stri
 
 /// A line of the trace, for messages.
 #[derive(Clone, Copy)]
-struct Place<'a> {
-    file: &'a Path,
-    line: usize,
+pub(crate) struct Place<'a> {
+    pub(crate) file: &'a Path,
+    pub(crate) line: usize,
 }
 
 impl Place<'_> {
