@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use autoscalebot_engine::{Engine, SystemClock};
+use autoscalebot_measure::Intake;
 use autoscalebot_server::{Bound, Options, ServeError, Server, Setup, Watched};
 use autoscalebot_settings::Settings;
 use autoscalebot_store::Store;
@@ -34,7 +35,7 @@ pub(crate) fn second(store: &Store) -> Store {
 }
 
 /// What the server shows. `store` is a second way to the engine's.
-pub(crate) fn setup(settings: &Settings, engine: &Engine, store: Store, dry_run: bool) -> Setup {
+pub(crate) fn setup(settings: &Settings, engine: &Engine, store: Store, intake: &Arc<Intake>, dry_run: bool) -> Setup {
     let mut processes = Vec::new();
     for app in &settings.apps {
         for process in &app.processes {
@@ -52,6 +53,7 @@ pub(crate) fn setup(settings: &Settings, engine: &Engine, store: Store, dry_run:
         board: engine.board(),
         events: engine.events(),
         store,
+        intake: Arc::clone(intake),
         clock: Arc::new(SystemClock),
         dry_run,
     }

@@ -24,8 +24,8 @@ const rounds = (most, count, whole) => {
 };
 
 const STEPS = [10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 432000];
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
-const clockSeconds = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const clockSeconds = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const date = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 
 const instants = (from, to, count) => {
@@ -64,7 +64,13 @@ export const chart = (ranges, everySecs) => {
   let scale = null;
   let chosen = -1;
 
-  const hide = () => { tip.hidden = true; stage.querySelector(".cross")?.setAttribute("visibility", "hidden"); };
+  // While somebody reads, the picture holds still; what came meanwhile is drawn after.
+  let waiting = false;
+  const hide = () => {
+    tip.hidden = true;
+    stage.querySelector(".cross")?.setAttribute("visibility", "hidden");
+    if (waiting) draw();
+  };
 
   const place = (x, y) => {
     tip.hidden = false;
@@ -229,10 +235,15 @@ export const chart = (ranges, everySecs) => {
     svg("path", { class: "shape", d: shape, transform: `translate(${x.toFixed(1)},${at.toFixed(1)})` }));
   });
 
-  const draw = () => {
+  const draw = (now) => {
     if (!data) return;
+    if (!tip.hidden && !now) { waiting = true; return; }
+    waiting = false;
     const width = Math.max(280, stage.clientWidth || root.clientWidth || 800);
-    const [from, to] = [data.from, data.to];
+    const { to } = data;
+    // Where the past begins inside the range, the picture begins there: a young program would show mostly nothing.
+    const first = Math.min(data.steps.at[0] ?? to, ...data.measurements.map((line) => line.at[0] ?? to));
+    const from = Math.max(data.from, Math.min(first - (to - first) * 0.03, to - 60));
     const right = width - RIGHT;
     scale = { from, to, right, x: (at) => LEFT + (at - from) / (to - from) * (right - LEFT) };
     const count = data.measurements.length;
@@ -264,7 +275,7 @@ export const chart = (ranges, everySecs) => {
     choose(keep, focused && marks > 0);
   };
 
-  const watch = new ResizeObserver(() => draw());
+  const watch = new ResizeObserver(() => draw(true));
   watch.observe(stage);
 
   return {

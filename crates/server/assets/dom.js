@@ -34,9 +34,9 @@ export const amount = (value, unit) => {
 export const words = (name) => name.replaceAll("_", " ");
 export const dynos = (count) => (count === null || count === undefined ? "?" : `${count} ${count === 1 ? "dyno" : "dynos"}`);
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const day = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short" });
-const short = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const short = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 
 export const dateOf = (at) => (typeof at === "number" ? new Date(at * 1000) : new Date(at));
 

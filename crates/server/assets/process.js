@@ -56,7 +56,7 @@ export const process = (state, app, name) => {
     el("div", { class: "columns" },
       el("section", { class: "card wide", "aria-labelledby": "decisions" },
         el("div", { class: "card-head" }, el("h2", { id: "decisions" }, "Last decisions"), el("label", { class: "check" }, changes, " Only what changed")),
-        el("div", { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": "decisions" },
+        el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of decisions" },
           el("table", {}, el("thead", {}, el("tr", {}, ["When", "Dynos", "Measured", "Why", "Gates"].map((head) => el("th", { scope: "col" }, head)))), rows)),
         more),
       el("div", { class: "side" },

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use autoscalebot_measure::Intake;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
@@ -34,29 +35,8 @@ const HEADERS: &[(&str, &str)] = &[
 ];
 
 /// Around everything, before a route is looked for.
-pub(crate) async fn around(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {
-    let mut response = if !shared.limit.take() {
-        Problem::too_many("too many requests; wait a second").into_response()
-    } else if shared.access.is_open() && !names_loopback(&request) {
-        let detail =
-            "this server answers to localhost only, as it has no token: ask for it by that name, or set server.token";
-        Problem::new(StatusCode::MISDIRECTED_REQUEST, detail).into_response()
-    } else {
-        match strip(&shared.prefix, request.uri()) {
-            Stripped::As(uri) => {
-                *request.uri_mut() = uri;
-                answer(request, next).await
-            }
-            Stripped::Same => answer(request, next).await,
-            Stripped::Bare => {
-                let home = HeaderValue::from_str(&format!("{}/", shared.prefix));
-                match home {
-                    Ok(home) => (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, home)]).into_response(),
-                    Err(_) => StatusCode::NOT_FOUND.into_response(),
-                }
-            }
-        }
-    };
+pub(crate) async fn around(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let mut response = pass(&shared, request, next).await;
     shared.counters.answered(response.status());
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
@@ -67,9 +47,37 @@ pub(crate) async fn around(State(shared): State<Arc<Shared>>, mut request: Reque
     response
 }
 
-async fn answer(request: Request, next: Next) -> Response {
+async fn pass(shared: &Arc<Shared>, mut request: Request, next: Next) -> Response {
+    match strip(&shared.prefix, request.uri()) {
+        Stripped::As(uri) => *request.uri_mut() = uri,
+        Stripped::Same => {}
+        Stripped::Bare => {
+            let home = HeaderValue::from_str(&format!("{}/", shared.prefix));
+            return match home {
+                Ok(home) => (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, home)]).into_response(),
+                Err(_) => StatusCode::NOT_FOUND.into_response(),
+            };
+        }
+    }
+    // Who sends measurements has a token of its own, and its own limits.
+    if Intake::is_for(request.method().as_str(), request.uri().path(), request.headers()) {
+        let path = request.uri().path().to_owned();
+        return within(crate::intake::take(&shared.intake, &path, request)).await;
+    }
+    if !shared.limit.take() {
+        return Problem::too_many("too many requests; wait a second").into_response();
+    }
+    if shared.access.is_open() && !names_loopback(&request) {
+        let detail =
+            "this server answers to localhost only, as it has no token: ask for it by that name, or set server.token";
+        return Problem::new(StatusCode::MISDIRECTED_REQUEST, detail).into_response();
+    }
+    within(next.run(request)).await
+}
+
+async fn within(answer: impl Future<Output = Response>) -> Response {
     let late = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "this took too long").into_response();
-    tokio::time::timeout(ANSWER, next.run(request)).await.unwrap_or_else(|_| late())
+    tokio::time::timeout(ANSWER, answer).await.unwrap_or_else(|_| late())
 }
 
 enum Stripped {

@@ -9,6 +9,7 @@ mod api;
 mod follow;
 mod guard;
 mod health;
+mod intake;
 mod limit;
 mod metrics;
 mod openapi;

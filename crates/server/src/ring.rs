@@ -15,12 +15,15 @@ const OF_ONE: (usize, usize) = (1_000, 2);
 /// Events, ticks aside.
 const EVENTS: usize = 500;
 
-/// The newest records and events, each with its number.
+/// In the order of time, each with its number.
+type Numbered<T> = VecDeque<(u64, T)>;
+
+/// The newest records and events.
 #[derive(Debug)]
 pub(crate) struct Ring {
     of_one: usize,
-    records: RwLock<HashMap<ProcessKey, VecDeque<(u64, Arc<Record>)>>>,
-    events: RwLock<VecDeque<(u64, Event)>>,
+    records: RwLock<HashMap<ProcessKey, Numbered<Arc<Record>>>>,
+    events: RwLock<Numbered<Event>>,
 }
 
 impl Ring {
@@ -95,7 +98,7 @@ impl Ring {
     }
 }
 
-fn add<T>(ring: &mut VecDeque<(u64, T)>, item: T, most: usize) {
+fn add<T>(ring: &mut Numbered<T>, item: T, most: usize) {
     let number = ring.back().map_or(1, |(number, _)| number + 1);
     if ring.len() >= most {
         ring.pop_front();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use autoscalebot_core::{Event, Record, Spec};
 use autoscalebot_engine::{Board, Clock};
+use autoscalebot_measure::Intake;
 use autoscalebot_store::{ProcessKey, Store};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -51,6 +52,8 @@ pub struct Setup {
     pub events: broadcast::Receiver<Event>,
     /// Where pauses are written and the past is read: a second way to it, beside the engine's.
     pub store: Store,
+    /// What is sent to this program, and who waits for it.
+    pub intake: Arc<Intake>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Whether nothing is ever changed on a platform.
@@ -102,6 +105,7 @@ pub(crate) struct Shared {
     pub(crate) processes: BTreeMap<ProcessKey, Known>,
     pub(crate) board: Board,
     pub(crate) pauses: Arc<Pauses>,
+    pub(crate) intake: Arc<Intake>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) dry_run: bool,
     pub(crate) started: Timestamp,
@@ -114,7 +118,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(setup: Setup) -> (Arc<Self>, broadcast::Receiver<Event>) {
-        let Setup { options, processes, board, events, store, clock, dry_run } = setup;
+        let Setup { options, processes, board, events, store, intake, clock, dry_run } = setup;
         let processes: BTreeMap<_, _> = processes.into_iter().map(Known::new).map(|k| (k.key(), k)).collect();
         let past = Past { store: store.clone(), ring: Ring::new(processes.len()) };
         let shared = Self {
@@ -123,6 +127,7 @@ impl Shared {
             processes,
             board,
             pauses: Arc::new(Pauses::new(store, Arc::clone(&clock))),
+            intake,
             started: clock.now(),
             clock,
             dry_run,

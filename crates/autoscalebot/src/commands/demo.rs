@@ -56,13 +56,14 @@ async fn run(args: &DemoArgs, folder: &Path) -> Result<(), Fault> {
     let settings = &loaded.settings;
     let platforms = wiring::platforms(settings, &LogSink::default())?;
     let store = wiring::store(settings);
-    let apps = wiring::apps(settings, &platforms, &store, &Arc::default())?;
+    let intake = Arc::default();
+    let apps = wiring::apps(settings, &platforms, &store, &intake)?;
     let desk = wiring::desk(settings)?;
     let all = platforms.into_values().collect();
     let second = dashboard::second(&store);
     let engine = Engine::new(apps, all, Mode::Act, Arc::new(SystemClock), wiring::memory(store, settings), desk);
     let dashboard = bound.address();
-    let _server = bound.serve(dashboard::setup(settings, &engine, second, false));
+    let _server = bound.serve(dashboard::setup(settings, &engine, second, &intake, false));
     let told = Shared::default();
     let follower = tokio::spawn(follow(engine.events(), Arc::clone(&told)));
     let stop = stop_signal()?;

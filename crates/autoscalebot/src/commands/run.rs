@@ -35,7 +35,7 @@ pub(crate) async fn run(settings: &Settings, args: &RunArgs) -> Result<(), Fault
     );
     let _dashboard = match args.once {
         true => None,
-        false => Some(dashboard::start(dashboard::setup(settings, &engine, second, args.dry_run))?),
+        false => Some(dashboard::start(dashboard::setup(settings, &engine, second, &intake, args.dry_run))?),
     };
     let stop = stop_signal()?;
     // The log lines of dynos and of the router go to the log's side, standard error.
