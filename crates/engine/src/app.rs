@@ -42,6 +42,8 @@ pub(crate) struct AppLoop {
     samples: Vec<Vec<Option<Sample>>>,
     /// The hour in which each process's state was last kept with a record.
     hours: Vec<Option<i64>>,
+    /// The newest release of the app, where a gate needs it.
+    released_at: Option<Timestamp>,
     shared: Arc<Shared>,
 }
 
@@ -53,7 +55,7 @@ impl AppLoop {
         let due = plan.processes.iter().map(|p| Due::new(p.sources.iter().map(|s| s.every), first)).collect();
         let samples = plan.processes.iter().map(|p| vec![None; p.sources.len()]).collect();
         let hours = vec![None; plan.processes.len()];
-        Self { plan, due, samples, hours, shared }
+        Self { plan, due, samples, released_at: None, hours, shared }
     }
 
     /// Ticks until the program stops. A scaling call that is under way is finished, within the stop's own limit.
@@ -128,11 +130,28 @@ impl AppLoop {
             timeout(budget, measure.read()).await.unwrap_or_else(|_| Reading::Failed(Failure::Timeout).into())
         }));
         let formation = timeout(PLATFORM_BUDGET, self.plan.platform.formation(&self.plan.name, at));
-        let (formation, readings) = tokio::join!(formation, readings);
+        let (formation, readings, released_at) = tokio::join!(formation, readings, self.release(due, at));
+        self.released_at = released_at;
         for ((process, source, _), taken) in wanted.iter().zip(readings) {
             self.samples[*process][*source] = Some(Sample::new(at, taken));
         }
         formation.unwrap_or(Err(PlatformError::Timeout(PLATFORM_BUDGET.as_secs())))
+    }
+
+    /// The newest release, where a gate of a due process needs it. A platform that cannot say holds nothing up.
+    async fn release(&self, due: &[Option<Vec<bool>>], at: Timestamp) -> Option<Timestamp> {
+        let mut processes = self.plan.processes.iter().zip(due).filter(|(_, due)| due.is_some());
+        if !processes.any(|(process, _)| process.spec.gates.iter().any(|gate| gate.needs_release())) {
+            return None;
+        }
+        let asked = timeout(PLATFORM_BUDGET, self.plan.platform.released_at(&self.plan.name, at)).await;
+        match asked.unwrap_or(Err(PlatformError::Timeout(PLATFORM_BUDGET.as_secs()))) {
+            Ok(released_at) => released_at,
+            Err(error) => {
+                tracing::warn!(app = &*self.plan.key, %error, "the newest release is not known");
+                None
+            }
+        }
     }
 
     fn observe(&self, due: &[bool], formation: &SeenFormation, at: Timestamp) -> Vec<(usize, Observation)> {
@@ -145,6 +164,8 @@ impl AppLoop {
                 dynos: quantity(formation, &process.spec.process),
                 samples: self.samples[index].iter().cloned().collect(),
                 pause: pauses.get(&key).cloned(),
+                ready: formation.as_ref().ok().and_then(|f| f.ready.get(&*process.spec.process).copied()),
+                released_at: self.released_at,
                 ..Observation::default()
             };
             all.push((index, seen));

@@ -40,6 +40,7 @@ struct World {
     writes: Vec<(Instant, Vec<Change>)>,
     read_faults: VecDeque<Fault>,
     write_faults: VecDeque<Fault>,
+    released_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -82,7 +83,11 @@ impl Platform for FakePlatform {
             world.read_faults.pop_front()
         };
         suffer(fault).await?;
-        Ok(Formation { quantities: self.0.lock().unwrap().quantities.clone() })
+        Ok(Formation { quantities: self.0.lock().unwrap().quantities.clone(), ..Formation::default() })
+    }
+
+    async fn released_at(&self, _app: &str, _now: Timestamp) -> Result<Option<Timestamp>, PlatformError> {
+        Ok(self.0.lock().unwrap().released_at)
     }
 
     async fn scale(
@@ -427,4 +432,19 @@ async fn news_bring_a_tick_at_once_and_no_storm_of_them() {
     assert_eq!((at[0], at[1]), (0, 10_000), "at the interval, then at once");
     assert!(at.windows(2).all(|two| two[1] - two[0] >= 200), "{at:?}");
     assert!(at.len() <= 14, "{at:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_holds_where_a_gate_asks_for_it() {
+    let platform = FakePlatform::with(&[("web", 1)]);
+    platform.0.lock().unwrap().released_at = Some("2026-05-04T06:58:00Z".parse().unwrap());
+    let mut spec = spec("web", 1, 9);
+    let kind = autoscalebot_core::gate::GATES.iter().find(|kind| kind.description.name == "deploy_hold").unwrap();
+    let mut values = autoscalebot_core::fields::Values::default();
+    values.set("time", autoscalebot_core::fields::Value::Duration(SignedDuration::from_mins(5)));
+    spec.gates.extend((kind.build)(&values).unwrap());
+    let began = Instant::now();
+    plain(vec![app(&platform, vec![process(spec, 5000.0, secs(10))])]).run(tokio::time::sleep(secs(300))).await;
+    // Released two minutes before the start: three minutes are left of the five.
+    assert_eq!(platform.writes()[0].0.duration_since(began).as_secs(), 180);
 }

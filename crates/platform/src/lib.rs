@@ -28,6 +28,12 @@ pub trait Platform: Debug + Send + Sync {
     /// platform asked for.
     async fn formation(&self, app: &str, now: Timestamp) -> Result<Formation, PlatformError>;
 
+    /// When the newest release of an app was made; `None` where the platform does not tell. Asked only for processes whose
+    /// settings need it.
+    async fn released_at(&self, _app: &str, _now: Timestamp) -> Result<Option<Timestamp>, PlatformError> {
+        Ok(None)
+    }
+
     /// Sets quantities of one app, as one batch where the platform has that. The answers are in the order of `changes`.
     /// Never called without changes. `before` is the formation that the changes were decided on.
     async fn scale(
@@ -53,6 +59,8 @@ pub trait Platform: Debug + Send + Sync {
 pub struct Formation {
     /// By process type.
     pub quantities: BTreeMap<String, Dynos>,
+    /// How many of them serve now, by process type, where the platform tells without another call.
+    pub ready: BTreeMap<String, Dynos>,
 }
 
 impl std::fmt::Display for Formation {

@@ -31,7 +31,10 @@ fn shop() -> (HerokuFake, Heroku) {
 }
 
 fn formation(quantities: &[(&str, u32)]) -> Formation {
-    Formation { quantities: quantities.iter().map(|(name, quantity)| ((*name).to_owned(), *quantity)).collect() }
+    Formation {
+        quantities: quantities.iter().map(|(name, quantity)| ((*name).to_owned(), *quantity)).collect(),
+        ..Formation::default()
+    }
 }
 
 fn changes(changes: &[(&str, u32)]) -> Vec<Change> {
@@ -323,4 +326,17 @@ async fn a31_nothing_is_written_when_nothing_is_asked() {
     }
     heroku.probe("shop", secs(1000)).await.unwrap();
     assert_eq!((fake.writes(), fake.reads()), (0, 102), "A23: 100 ticks, one read each");
+}
+
+#[tokio::test]
+async fn the_newest_release_is_asked_for_alone() {
+    let fake = HerokuFake::with_shop().unwrap();
+    fake.add_release("shop", "succeeded");
+    fake.add_release("shop", "pending");
+    let heroku = Heroku::new("heroku", &Secret::new(HerokuFake::KEY), fake.url().parse().unwrap()).unwrap();
+    let released = heroku.released_at("shop", Timestamp::now()).await.unwrap();
+    assert!(released.is_some());
+    assert!(matches!(heroku.released_at("shopp", Timestamp::now()).await, Err(PlatformError::Misconfigured(_))));
+    fake.fault("GET", "/apps/shop/releases", Fault::body(200, "[{\"created_at\":"));
+    assert!(matches!(heroku.released_at("shop", Timestamp::now()).await, Err(PlatformError::Unavailable(_))));
 }

@@ -41,6 +41,10 @@ impl Gate for DeployHold {
         KIND.description.name
     }
 
+    fn needs_release(&self) -> bool {
+        true
+    }
+
     fn ask(&self, input: &GateInput<'_>) -> Say {
         let Some(released) = input.seen.released_at else { return Say::Pass };
         // A platform whose clock is ahead must not hold for longer.

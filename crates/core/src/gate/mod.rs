@@ -111,6 +111,11 @@ pub trait Gate: Debug + Send + Sync {
         false
     }
 
+    /// Whether it needs to know when the newest release was made.
+    fn needs_release(&self) -> bool {
+        false
+    }
+
     /// Whether it also keeps a process outside its bounds as it is. Asked even where nothing is proposed.
     fn holds_bounds_too(&self) -> bool {
         false

@@ -84,7 +84,10 @@ mod tests {
     use super::*;
 
     fn formation(quantities: &[(&str, Dynos)]) -> Formation {
-        Formation { quantities: quantities.iter().map(|(name, quantity)| ((*name).to_owned(), *quantity)).collect() }
+        Formation {
+            quantities: quantities.iter().map(|(name, quantity)| ((*name).to_owned(), *quantity)).collect(),
+            ..Formation::default()
+        }
     }
 
     #[test]

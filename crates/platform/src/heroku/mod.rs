@@ -253,6 +253,21 @@ impl Heroku {
         }
     }
 
+    /// When the newest release was made; without the range, the list would begin with the oldest and stop at 200.
+    async fn newest_release(&self, app: &str, now: Timestamp) -> Result<Option<Timestamp>, Refused> {
+        #[derive(Deserialize)]
+        struct Release {
+            created_at: Timestamp,
+        }
+        let started = Instant::now();
+        let path = ["apps", path_of(app)?[1], "releases"];
+        let call = Call { path: &path, range: Some("version ..; max=1, order=desc"), ..Call::default() };
+        let answer = self.call(&call, now, started, started + self.call_budget).await?;
+        let releases: Vec<Release> = serde_json::from_slice(&answer.body)
+            .map_err(|_| Refused::Broken("releases that are not whole JSON".into()))?;
+        Ok(releases.first().map(|release| release.created_at))
+    }
+
     /// What the account may still send; asking is free.
     async fn rate_limits(&self, now: Timestamp) -> Result<Option<u32>, Refused> {
         #[derive(Deserialize)]
@@ -328,6 +343,11 @@ fn path_of(app: &str) -> Result<[&str; 3], Refused> {
 impl Platform for Heroku {
     async fn formation(&self, app: &str, now: Timestamp) -> Result<Formation, PlatformError> {
         self.read(app, now).await.map(|seen| seen.formation)
+    }
+
+    /// The newest release, whatever its state: one that is under way is when dynos are restarted.
+    async fn released_at(&self, app: &str, now: Timestamp) -> Result<Option<Timestamp>, PlatformError> {
+        self.newest_release(app, now).await.map_err(|refused| self.error(app, Doing::Read, refused))
     }
 
     async fn scale(

@@ -75,7 +75,7 @@ proptest! {
         wanted in proptest::collection::btree_map("[a-e]", 0u32..40, 1..5),
         limit in 0u32..60,
     ) {
-        let before = Formation { quantities: before };
+        let before = Formation { quantities: before, ..Formation::default() };
         let changes: Vec<Change> = wanted.into_iter().map(|(process, quantity)| Change { process, quantity }).collect();
         for of in [LimitOf::App, LimitOf::Process] {
             let fits = fit(&changes, &before, limit, of);

@@ -174,11 +174,16 @@ impl Platform for Local {
     /// The wished numbers; before the start, those to start with.
     async fn formation(&self, _app: &str, _now: Timestamp) -> Result<Formation, PlatformError> {
         let running = self.running().clone();
-        let quantities = match running {
-            Some(running) => running.supervisor.wishes(),
-            None => self.files().await?.start_quantities(&self.options),
+        let Some(running) = running else {
+            let quantities = self.files().await?.start_quantities(&self.options);
+            return Ok(Formation { quantities, ..Formation::default() });
         };
-        Ok(Formation { quantities })
+        let quantities = running.supervisor.wishes();
+        // Of `web` alone it is known when a dyno serves: when it listens.
+        let web = quantities.contains_key("web").then(|| running.supervisor.house().routes.listening());
+        let ready =
+            web.map(|dynos| ("web".to_owned(), Dynos::try_from(dynos).unwrap_or(Dynos::MAX))).into_iter().collect();
+        Ok(Formation { quantities, ready })
     }
 
     async fn scale(
@@ -218,7 +223,7 @@ impl Platform for Local {
             self.listen().await?;
         }
         let quantities = files.start_quantities(&self.options);
-        Ok(format!("{app}: {procfile} would start {}", Formation { quantities }))
+        Ok(format!("{app}: {procfile} would start {}", Formation { quantities, ..Formation::default() }))
     }
 
     async fn stop(&self) {

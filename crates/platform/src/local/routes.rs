@@ -175,6 +175,11 @@ impl Routes {
         Some(Queued(Arc::clone(self)))
     }
 
+    /// How many dynos listen.
+    pub(crate) fn listening(&self) -> usize {
+        self.table().dynos.values().filter(|dyno| matches!(dyno.phase, Phase::Listening(_))).count()
+    }
+
     /// The open requests of each dyno, by name.
     pub(crate) fn open(&self) -> BTreeMap<Arc<str>, usize> {
         self.table().dynos.values().map(|entry| (Arc::clone(&entry.name), entry.open)).collect()

@@ -32,7 +32,7 @@ struct Made;
 #[async_trait::async_trait]
 impl Platform for Made {
     async fn formation(&self, _app: &str, _at: Timestamp) -> Result<Formation, PlatformError> {
-        Ok(Formation { quantities: BTreeMap::from([("web".to_owned(), 2)]) })
+        Ok(Formation { quantities: BTreeMap::from([("web".to_owned(), 2)]), ..Formation::default() })
     }
 
     async fn scale(
