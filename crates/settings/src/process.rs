@@ -51,8 +51,23 @@ pub(crate) fn read(
     if reader.problems.len() != before {
         return None;
     }
-    let spec = Spec { app: app.into(), process: process.into(), bounds: bounds?, measurements, gates, zero, rapid };
+    let bounds = bounds?;
+    if !measurements.is_empty()
+        && measurements.iter().all(|m: &MeasurementSpec| m.shadow || m.policy.is_blind_at_zero())
+        && can_be_zero(&bounds.min)
+    {
+        let message = "may be 0, where nothing that is measured would start a dyno again: raise it to 1, or measure a queue as well";
+        reader.warning(table.get("min_dynos").map_or(&node.at, |node| &node.at), &join(path, "min_dynos"), message);
+    }
+    let spec = Spec { app: app.into(), process: process.into(), bounds, measurements, gates, zero, rapid };
     Some(Process { spec: Arc::new(spec), measure })
+}
+
+fn can_be_zero(min: &BoundTable) -> bool {
+    match min {
+        BoundTable::Fixed(dynos) => *dynos == 0,
+        table => table.changes().any(|minute| table.in_force(Reached::at(minute)).dynos == 0),
+    }
 }
 
 /// One bound as read, with what a message about it needs.

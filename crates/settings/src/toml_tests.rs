@@ -250,6 +250,30 @@ fn nothing_at_all_is_a_problem() {
     assert!(warnings.contains(":3: apps.shop.processes.web.measure: nothing is measured"));
 }
 
+/// A load for each dyno says nothing with no dyno, so a process that is down to 0 would stay there.
+#[test]
+fn a16_a_share_of_running_dynos_alone_is_warned_about() {
+    let process = |min: &str, measure: &str| {
+        let text = format!("[platforms.h]\ntype=\"local\"\n[apps.shop.processes.web]\nmin_dynos = {min}\n{measure}");
+        world().toml(&text).unwrap().warnings.to_string()
+    };
+    let measure = |name: &str, decide: &str| {
+        format!(
+            "[[apps.shop.processes.web.measure]]\ntype = \"heartbeat\"\nname = \"{name}\"\nurl = \"https://shop.example/\"\n{decide}\n"
+        )
+    };
+    let share = measure("a", "decide = { type = \"target\", target = \"200ms\" }");
+    let other = "decide = { type = \"consecutive\", low = \"200ms\", high = \"1s\" }";
+    for min in ["0", "{ \"8:00\" = 1, \"18:00\" = 0 }"] {
+        let warned = process(min, &share);
+        assert!(warned.contains(":4: apps.shop.processes.web.min_dynos: may be 0"), "{warned}");
+        let shadow = measure("b", &format!("shadow = true\n{other}"));
+        assert!(process(min, &format!("{share}{shadow}")).contains("may be 0"), "a shadow starts nothing");
+        assert_eq!(process(min, &format!("{share}{}", measure("b", other))), "");
+    }
+    assert_eq!(process("1", &share), "");
+}
+
 #[test]
 fn files_that_windows_wrote() {
     let text = format!("\u{feff}{}", GOOD.replace('\n', "\r\n"));

@@ -126,6 +126,11 @@ pub trait Policy: Debug + Send + Sync {
         false
     }
 
+    /// Whether its measurement says nothing with no dyno running, so that a process that is down to 0 would stay there.
+    fn is_blind_at_zero(&self) -> bool {
+        false
+    }
+
     /// The proposal for this tick. Called only when there is a usable sample that is not out of date.
     fn propose(&self, input: &PolicyInput<'_>) -> Proposal;
 

@@ -122,6 +122,10 @@ impl Policy for Target {
         self.per == Per::Total
     }
 
+    fn is_blind_at_zero(&self) -> bool {
+        self.per == Per::Dyno
+    }
+
     fn propose(&self, input: &PolicyInput<'_>) -> Proposal {
         let dynos = input.dynos;
         let Some(point) = input.evidence.newest() else { return Proposal::want(dynos, NOTHING_READ) };
