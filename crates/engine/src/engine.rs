@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::app::AppLoop;
 use crate::board::Board;
 use crate::clock::Clock;
-use crate::memory::Memory;
+use crate::memory::{Health, Memory};
 use crate::plan::{AppPlan, Mode};
 use crate::shared::Shared;
 
@@ -69,6 +69,11 @@ impl Engine {
     /// The newest record of each process.
     pub fn board(&self) -> Board {
         self.shared.board.clone()
+    }
+
+    /// How the store is: whether it can be written, and if not, why. Scaling goes on either way.
+    pub fn store_health(&self) -> watch::Receiver<Health> {
+        self.shared.memory.health()
     }
 
     /// Starts the platforms.

@@ -167,6 +167,6 @@ pub(crate) const STORE: &[Field] = &[
         "max_mb",
         FieldType::Whole(16, 1_000_000),
         "2048",
-        "With more megabytes than this, the oldest records go before their time.",
+        "With more megabytes than this in an SQLite file, the oldest records go before their time.",
     ),
 ];

@@ -45,7 +45,7 @@ fn delete(driver: &mut dyn Driver, which: &str, before: i64) -> Result<bool, Sto
 
 /// Deletes the oldest records while the store is too large: first those without a mark.
 fn make_room(driver: &mut dyn Driver, retention: &Retention, now: i64) -> Result<bool, StoreError> {
-    if driver.used_bytes()? <= retention.max_bytes {
+    if !driver.sizes_follow_rows() || driver.used_bytes()? <= retention.max_bytes {
         return Ok(false);
     }
     let more = delete(driver, "decision WHERE marks = 0 AND at < $1", now)?;

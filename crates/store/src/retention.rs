@@ -13,7 +13,8 @@ pub struct Retention {
     pub minutes: SignedDuration,
     /// Percentiles by the hour.
     pub hours: SignedDuration,
-    /// When more bytes than this hold something, the oldest records go before their time.
+    /// When more bytes than this hold something, the oldest records go before their time. SQLite alone: a database server's
+    /// sizes follow what it deletes only later.
     pub max_bytes: u64,
 }
 

@@ -213,3 +213,43 @@ fn postgres_is_reached_from_inside_a_runtime() {
     });
     server.down();
 }
+
+/// Too large before its time, the store lets the oldest records go, those without a mark first.
+#[test]
+fn a_store_that_is_too_large_lets_the_oldest_go() {
+    let store = Store::in_memory().unwrap();
+    fill(&store, 0..40_000);
+    let before = store.used_bytes().unwrap();
+    let retention = Retention { max_bytes: before / 2, ..Retention::default() };
+    while store.clean(&retention, at(40_000)).unwrap() {}
+    assert!(store.used_bytes().unwrap() <= before / 2);
+    let left = store.history(&Filter { page: Page { limit: 10_000, ..Page::default() }, ..Filter::default() }).unwrap();
+    assert!(left.iter().any(|record| record.marks.is_empty()), "the newest are still whole");
+    assert!(!left.last().unwrap().marks.is_empty(), "the oldest that are left are those with marks");
+}
+
+/// A file of the version before goes on with what it holds.
+#[test]
+fn every_older_version_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.db");
+    let old = rusqlite::Connection::open(&file).unwrap();
+    old.execute_batch(include_str!("../src/migrations/sqlite/0001_state.sql")).unwrap();
+    let state = serde_json::to_string(&State { ours: Some(7), ..State::default() }).unwrap();
+    old.execute("INSERT INTO state VALUES ('shop', 'web', 1, ?1, '2026-01-01T00:00:00Z')", [state]).unwrap();
+    old.execute("INSERT INTO pause VALUES ('shop', 'web', NULL, 'sale')", []).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    drop(old);
+    let store = Store::open(&file).unwrap();
+    assert_eq!(store.state(&web()).unwrap().unwrap().ours, Some(7));
+    assert_eq!(store.pauses(at(0)).unwrap()[0].1.why.as_deref(), Some("sale"));
+    fill(&store, 0..3_600);
+    drop(store);
+    let reader = rusqlite::Connection::open(&file).unwrap();
+    let vacuum: i64 = reader.query_row("PRAGMA auto_vacuum", [], |row| row.get(0)).unwrap();
+    assert_eq!(vacuum, 2, "room is given back");
+    reader.pragma_update(None, "user_version", 99).unwrap();
+    drop(reader);
+    let newer = Store::open(&file).unwrap_err();
+    assert!(matches!(newer, StoreError::Migration(_)), "{newer}");
+}

@@ -120,6 +120,9 @@ pub(crate) trait Driver: Debug + Send {
     /// The bytes that hold something.
     fn used_bytes(&mut self) -> Result<u64, StoreError>;
 
+    /// Whether a deleted row is at once a used byte less; where not, size is no guide to what should go.
+    fn sizes_follow_rows(&self) -> bool;
+
     /// `ok`, or what is wrong with what is stored.
     fn integrity(&mut self) -> Result<String, StoreError>;
 

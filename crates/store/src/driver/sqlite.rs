@@ -104,6 +104,10 @@ impl Driver for Sqlite {
         Ok(pages.saturating_mul(self.pragma("page_size")?).unsigned_abs())
     }
 
+    fn sizes_follow_rows(&self) -> bool {
+        true
+    }
+
     fn integrity(&mut self) -> Result<String, StoreError> {
         Ok(self.connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?)
     }
