@@ -107,7 +107,7 @@ impl Backlog for BullMq {
 }
 
 /// One queue before the times of its jobs are known.
-struct Found {
+pub(crate) struct Found {
     /// Jobs in the list and with a priority, and delayed ones that are due.
     waiting: f64,
     busy: f64,
@@ -117,7 +117,7 @@ struct Found {
     delayed_ms: Option<f64>,
 }
 
-fn found(of: &[Value], now: Timestamp) -> Result<Found, Failure> {
+pub(crate) fn found(of: &[Value], now: Timestamp) -> Result<Found, Failure> {
     let [len, last, first, prioritized, by_priority, active, due, first_due, paused] = of else {
         return Err(Failure::Closed);
     };
@@ -141,7 +141,7 @@ fn found(of: &[Value], now: Timestamp) -> Result<Found, Failure> {
 }
 
 impl Found {
-    fn seen<'v>(&self, times: impl Iterator<Item = &'v Value>, now: Timestamp) -> Seen {
+    pub(crate) fn seen<'v>(&self, times: impl Iterator<Item = &'v Value>, now: Timestamp) -> Seen {
         let ages = times.filter_map(|times| redis::list(times).and_then(|times| since_ms(&times)));
         let ages = ages.filter_map(seconds).map(|at| age_ms(at, now)).chain(self.delayed_ms);
         Seen::new(self.waiting, Some(self.busy), ages.reduce(f64::max))

@@ -68,7 +68,7 @@ const FIELDS: &[Field] = &[
 const UNACKED: f64 = 2000.0;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unacked {
+pub(crate) enum Unacked {
     Busy,
     Waiting,
     Ignore,
@@ -148,7 +148,13 @@ impl Backlog for Celery {
 }
 
 /// One queue from the lengths and the oldest jobs of its lists.
-fn judge(queue: &str, of: &[Value], taken: Option<&[Json]>, unacked: Unacked, now: Timestamp) -> Result<Seen, Failure> {
+pub(crate) fn judge(
+    queue: &str,
+    of: &[Value],
+    taken: Option<&[Json]>,
+    unacked: Unacked,
+    now: Timestamp,
+) -> Result<Seen, Failure> {
     let (mut waiting, mut oldest_ms) = (0.0, Some(0.0_f64));
     let mut older = |age: Option<f64>| oldest_ms = oldest_ms.zip(age).map(|(oldest, age)| oldest.max(age));
     for list in of.chunks(2) {

@@ -182,7 +182,7 @@ async fn limited(from: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
 }
 
 /// The reading of what a command printed.
-fn reading(out: &[u8], factor: f64) -> Result<Taken, Failure> {
+pub(crate) fn reading(out: &[u8], factor: f64) -> Result<Taken, Failure> {
     let text = std::str::from_utf8(out).map_err(|_| Failure::Invalid("bytes that are no text".into()))?;
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let line = lines.next().ok_or(Failure::Empty)?;

@@ -28,6 +28,8 @@ pub mod intake;
 pub mod json;
 pub mod judoscale;
 mod number;
+#[cfg(test)]
+mod payload_properties;
 mod postgres;
 pub mod procrastinate;
 pub mod prometheus;

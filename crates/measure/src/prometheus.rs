@@ -112,7 +112,7 @@ fn build(values: &Values, context: MeasureContext<'_>) -> Result<Arc<dyn Measure
 }
 
 /// The instant and the number of an answer.
-fn answer((status, body): (StatusCode, Vec<u8>)) -> Result<(Option<Timestamp>, Value), Failure> {
+pub(crate) fn answer((status, body): (StatusCode, Vec<u8>)) -> Result<(Option<Timestamp>, Value), Failure> {
     if !status.is_success() {
         // An error of the query comes with a 4xx and a reason in the document.
         let reason = serde_json::from_slice::<Value>(&body).ok();

@@ -96,7 +96,7 @@ impl Backlog for RabbitMq {
 }
 
 /// One queue from the API's answer.
-fn judge(queue: &Value, now: Timestamp) -> Result<Seen, Failure> {
+pub(crate) fn judge(queue: &Value, now: Timestamp) -> Result<Seen, Failure> {
     let count = |field: &str| match queue.get(field) {
         None => Err(Failure::Other(format!("the server does not tell {field} yet").into())),
         Some(value) => number(value, 1.0),

@@ -84,7 +84,7 @@ fn json(value: &Value) -> Option<Json> {
 }
 
 /// One queue from its length and its oldest job, and what the workers are at.
-fn judge(queue: &str, of: &[Value], working: &[Json], now: Timestamp) -> Result<Seen, Failure> {
+pub(crate) fn judge(queue: &str, of: &[Value], working: &[Json], now: Timestamp) -> Result<Seen, Failure> {
     let [len, oldest] = of else { return Err(Failure::Closed) };
     let busy = working.iter().filter(|job| job["queue"] == queue).count() as f64;
     let oldest = json(oldest).and_then(|job| instant(&job["timestamp"])).map(|at| age_ms(at, now));

@@ -109,7 +109,7 @@ impl Backlog for Sidekiq {
 }
 
 /// The queues of due jobs, and since when they are due.
-fn due_jobs(answer: &Value) -> Vec<(String, Option<Timestamp>)> {
+pub(crate) fn due_jobs(answer: &Value) -> Vec<(String, Option<Timestamp>)> {
     let entries = redis::list(answer).unwrap_or_default();
     let job = |entry: &[Value]| {
         let job: Json = serde_json::from_str(&redis::text(entry.first()?)?).ok()?;
@@ -123,7 +123,7 @@ fn queue_of(job: &Json) -> Option<String> {
 }
 
 /// One queue from its length and its oldest job.
-fn judge(
+pub(crate) fn judge(
     queue: &String,
     of: &[Value],
     due: &[(String, Option<Timestamp>)],

@@ -85,7 +85,7 @@ impl Sql {
 }
 
 /// The reading of rows as JSON.
-fn taken(rows: &[String], factor: f64) -> Result<Taken, Failure> {
+pub(crate) fn taken(rows: &[String], factor: f64) -> Result<Taken, Failure> {
     let row = match rows {
         [] => return Err(Failure::Empty),
         [row] => row,
