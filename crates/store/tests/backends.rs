@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot build its input fails")]
 
-use autoscalebot_core::{Pause, State};
-use autoscalebot_store::{Entry, EventFilter, Filter, Page, ProcessKey, Retention, SampleQuery, Store, StoreError};
+use autoscalebot_core::{Pause, Secret, State};
+use autoscalebot_store::{
+    Entry, EventFilter, Filter, Page, Place, ProcessKey, Retention, SampleQuery, Store, StoreError,
+};
 use common::postgres::{PASSWORD, Server};
 use common::{Ticker, at, day, spec};
 use jiff::SignedDuration;
@@ -196,8 +198,7 @@ fn a_server_that_comes_back_is_used_again_and_its_password_is_never_told() {
     server.up();
     assert_eq!(store.state(&web()).unwrap(), Some(State::default()));
     let wrong = server.url().replace(PASSWORD, "planted-secret-wrong");
-    let refused =
-        Store::connect(&autoscalebot_store::Place::Postgres(autoscalebot_core::Secret::new(wrong))).unwrap_err();
+    let refused = Store::connect(&Place::Postgres(Secret::new(wrong))).unwrap_err();
     assert!(matches!(refused, StoreError::Postgres(_)) && !refused.to_string().contains("planted"), "{refused}");
 }
 
@@ -252,4 +253,21 @@ fn every_older_version_is_brought_up_to_date() {
     drop(reader);
     let newer = Store::open(&file).unwrap_err();
     assert!(matches!(newer, StoreError::Migration(_)), "{newer}");
+}
+
+#[test]
+fn connections_are_encrypted_and_proven_where_the_url_says_so() {
+    let server = Server::start();
+    server.down();
+    server.encrypt();
+    server.up();
+    let try_with = |mode: &str| {
+        let url = format!("{}?sslmode={mode}", server.url());
+        Store::connect(&Place::Postgres(Secret::new(url)))
+    };
+    for mode in ["disable", "prefer", "require"] {
+        try_with(mode).unwrap().save_state(&web(), &State::default(), at(1)).unwrap();
+    }
+    let refused = try_with("verify-full").unwrap_err().to_string();
+    assert!(refused.contains("certificate") && !refused.contains(PASSWORD), "{refused}");
 }

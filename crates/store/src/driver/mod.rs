@@ -7,6 +7,7 @@ use crate::StoreError;
 
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
+mod tls;
 
 /// A parameter of a statement, or a column of its answer.
 #[derive(Debug, Clone, PartialEq)]

@@ -57,6 +57,23 @@ impl Server {
         self.run("pg_ctl", &["-D", self.path("data").to_str().unwrap(), "-m", "immediate", "-w", "stop"]);
     }
 
+    /// From the next start on, connections may be encrypted, with a certificate that nobody signed.
+    pub fn encrypt(&self) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        for (name, text) in [("server.crt", made.cert.pem()), ("server.key", made.signing_key.serialize_pem())] {
+            let file = self.path("data").join(name);
+            std::fs::write(&file, text).unwrap();
+            std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+            if is_root() {
+                assert!(Command::new("chown").arg("postgres").arg(&file).status().unwrap().success());
+            }
+        }
+        let settings = self.path("data").join("postgresql.conf");
+        let mut text = std::fs::read_to_string(&settings).unwrap();
+        text.push_str("\nssl = on\n");
+        std::fs::write(&settings, text).unwrap();
+    }
+
     pub fn url(&self) -> String {
         format!("postgres://keeper:{PASSWORD}@127.0.0.1:{}/postgres", self.port)
     }
