@@ -53,6 +53,7 @@ pub(crate) fn setup(settings: &Settings, engine: &Engine, store: Store, intake: 
         board: engine.board(),
         events: engine.events(),
         store,
+        health: engine.store_health(),
         intake: Arc::clone(intake),
         clock: Arc::new(SystemClock),
         dry_run,

@@ -27,17 +27,21 @@ const show = () => {
   document.title = wanted ? `${wanted.app} / ${wanted.process}: autoscalebot` : "autoscalebot";
 };
 
-const load = async () => {
+const load = async (quietly) => {
   const all = await everyProcess();
   state.rows = new Map(all.processes.map((row) => [key(row.app, row.process), row]));
   state.mayChange = all.may_change;
   state.dryRun = all.dry_run;
-  state.heard = Date.now();
+  state.heard = Date.now() / 1000;
   document.getElementById("dry").hidden = !all.dry_run;
   document.getElementById("sign-out").hidden = !all.signed_in;
+  const trouble = all.store_trouble;
+  const store = document.getElementById("store");
+  store.hidden = !trouble;
+  store.textContent = trouble ? `Nothing is kept${trouble.since ? ` since ${time(trouble.since)}` : ""}: ${trouble.error}. Scaling goes on.` : "";
   const first = !state.loaded;
   state.loaded = true;
-  if (first) show(); else view?.refresh();
+  if (first) show(); else view?.refresh(quietly);
 };
 
 const wait = (ms) => new Promise((done) => { setTimeout(done, ms); });
@@ -79,4 +83,6 @@ addEventListener("hashchange", () => {
   if (location.hash === "#main") return;
   if (state.loaded) { show(); main.focus({ preventScroll: true }); scrollTo(0, 0); }
 });
+// What no event tells of: processes that are late, a store that cannot be written.
+setInterval(() => { if (state.live) load(true).catch(() => null); }, 30_000);
 begin();

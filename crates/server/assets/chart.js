@@ -94,7 +94,7 @@ export const chart = (ranges, everySecs) => {
       const index = before(line.at, at);
       if (index < 0) continue;
       const more = line.width_secs > 0 && line.p95[index] !== null ? `, p95 ${amount(line.p95[index], line.unit)}` : "";
-      rows.push([line.name, amount(line.median[index], line.unit) + more]);
+      rows.push([line.name, line.median[index] === null ? "no value" : amount(line.median[index], line.unit) + more]);
     }
     const said = mark ? told(mark) : null;
     tip.replaceChildren(el("div", { class: "tip-at" }, time(at)),
@@ -185,7 +185,7 @@ export const chart = (ranges, everySecs) => {
       for (const [value, name] of [[range.high, "too high above"], [range.low, "too low below"]]) {
         if (value === null || value > most) continue;
         inside.append(svg("line", { class: "threshold", x1: LEFT, x2: scale.right, y1: y(value), y2: y(value) }));
-        parts.push(svg("text", { class: "threshold-name", x: scale.right - 4, y: y(value) - 4, "text-anchor": "end" }, `${name} ${amount(value, line.unit)}`));
+        inside.append(svg("text", { class: "threshold-name", x: LEFT + 6, y: y(value) - 4 }, `${name} ${amount(value, line.unit)}`));
       }
     }
     const gap = Math.max(3 * line.width_secs, 3.5 * everySecs, 5);
@@ -243,7 +243,7 @@ export const chart = (ranges, everySecs) => {
     const { to } = data;
     // Where the past begins inside the range, the picture begins there: a young program would show mostly nothing.
     const first = Math.min(data.steps.at[0] ?? to, ...data.measurements.map((line) => line.at[0] ?? to));
-    const from = Math.max(data.from, Math.min(first - (to - first) * 0.03, to - 60));
+    const from = Math.max(data.from, Math.min(first - (to - first) * 0.03, to - 30));
     const right = width - RIGHT;
     scale = { from, to, right, x: (at) => LEFT + (at - from) / (to - from) * (right - LEFT) };
     const count = data.measurements.length;

@@ -25,7 +25,7 @@ const line = (row, index, top) => {
     cell("what", el("span", { class: `dot ${row.attention}`, "aria-hidden": "true" }),
       el("a", { href: link(row.app, row.process) }, el("b", {}, row.app), el("span", { class: "slash" }, " / "), row.process),
       el("span", { class: "visually-hidden" }, LABEL[row.attention])),
-    cell("count", el("b", {}, row.dynos ?? "?"), el("span", { class: "muted" }, ` of ${row.bounds.min} to ${row.bounds.max}`), bar),
+    cell("count", el("b", {}, row.dynos ?? "?"), el("span", { class: "muted" }, ` bounds ${row.bounds.min} to ${row.bounds.max}`), bar),
     cell("measured", measured(row)),
     cell("state", chips(row), el("span", { class: "reason", title: row.reason ?? "" }, row.reason ?? "waiting for the first tick")),
     cell("when muted", row.at ? ago(row.at) : ""));

@@ -64,13 +64,11 @@ export const process = (state, app, name) => {
         el("section", { class: "card", "aria-labelledby": "schedule" }, el("h2", { id: "schedule" }, "Schedule to come"), schedule))));
   };
 
-  const verdict = (m) => (m.value === null ? "unknown" : m.range.high !== null && m.value > m.range.high ? "too_high" : m.range.low !== null && m.value < m.range.low ? "too_low" : "just_right");
-
   const present = (row) => {
-    const stats = [stat("Dynos", row.dynos ?? "?", `of ${row.bounds.min} to ${row.bounds.max}`)];
+    const stats = [stat("Dynos", row.dynos ?? "?", `bounds ${row.bounds.min} to ${row.bounds.max}`)];
     for (const m of row.measurements) {
-      const is = verdict(m);
-      stats.push(stat(m.name, m.value === null ? "unknown" : amount(m.value, m.unit), m.value === null ? (m.error ?? "no sample yet") : words(is), is));
+      const value = m.value === null ? (m.error ?? "no sample yet") : amount(m.value, m.unit);
+      stats.push(stat(m.name, value, m.verdict ? words(m.verdict) : "", m.verdict));
     }
     stats.push(stat("Wanted", row.desired === null ? "?" : row.desired, row.desired === null ? "nothing can be said" : row.desired === row.dynos ? "as it is" : "dynos"));
     stats.push(stat("Last tick", row.at ? ago(row.at) : "none yet", row.late ? "late" : detail ? `every ${Math.round(detail.every_secs * 10) / 10} s` : "", row.late ? "too_high" : ""));
@@ -225,7 +223,8 @@ export const process = (state, app, name) => {
         if (rows.children.length > 200) rows.lastChild.remove();
       }
     },
-    refresh: load,
+    // The view keeps itself up to date; only after a lost connection all is asked for anew.
+    refresh: (quietly) => { if (!quietly) load(); },
     close: () => { abort.abort(); clearInterval(beat); clearInterval(whole); clearTimeout(refetch); plot?.close(); },
   };
 };

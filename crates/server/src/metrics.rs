@@ -93,6 +93,10 @@ impl Collector for Scrape {
         out.gauges("process_start_time_seconds", "When this program started", [(vec![], started)])?;
         let memory = resident_bytes().map(|bytes| (vec![], bytes));
         out.gauges("process_resident_memory_bytes", "Memory that this program holds", memory)?;
+        let (writable, lost) = (f64::from(u8::from(shared.store_trouble().is_none())), shared.health.borrow().lost);
+        out.gauges("autoscalebot_store_writable", "1 while the store can be written", [(vec![], writable)])?;
+        let about = "Records and events that were never written";
+        out.counters("autoscalebot_store_lost", about, [(vec![], lost)])?;
         present(out, &newest)?;
         measurements(out, &newest)?;
         counts(out, &shared.counters.all())

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use autoscalebot_core::{Event, Record, Spec};
+use autoscalebot_engine::memory::Health;
 use autoscalebot_engine::{Board, Clock};
 use autoscalebot_measure::Intake;
 use autoscalebot_store::{ProcessKey, Store};
 use jiff::Timestamp;
 use serde::Serialize;
-use tokio::sync::{Semaphore, broadcast};
+use tokio::sync::{Semaphore, broadcast, watch};
 
 use crate::access::Access;
 use crate::limit::Limit;
@@ -52,6 +53,8 @@ pub struct Setup {
     pub events: broadcast::Receiver<Event>,
     /// Where pauses are written and the past is read: a second way to it, beside the engine's.
     pub store: Store,
+    /// How the store is.
+    pub health: watch::Receiver<Health>,
     /// What is sent to this program, and who waits for it.
     pub intake: Arc<Intake>,
     /// What time it is.
@@ -105,6 +108,7 @@ pub(crate) struct Shared {
     pub(crate) processes: BTreeMap<ProcessKey, Known>,
     pub(crate) board: Board,
     pub(crate) pauses: Arc<Pauses>,
+    pub(crate) health: watch::Receiver<Health>,
     pub(crate) intake: Arc<Intake>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) dry_run: bool,
@@ -118,7 +122,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(setup: Setup) -> (Arc<Self>, broadcast::Receiver<Event>) {
-        let Setup { options, processes, board, events, store, intake, clock, dry_run } = setup;
+        let Setup { options, processes, board, events, store, health, intake, clock, dry_run } = setup;
         let processes: BTreeMap<_, _> = processes.into_iter().map(Known::new).map(|k| (k.key(), k)).collect();
         let past = Past { store: store.clone(), ring: Ring::new(processes.len()) };
         let shared = Self {
@@ -127,6 +131,7 @@ impl Shared {
             processes,
             board,
             pauses: Arc::new(Pauses::new(store, Arc::clone(&clock))),
+            health,
             intake,
             started: clock.now(),
             clock,
@@ -147,9 +152,25 @@ impl Shared {
         now.duration_since(since) > jiff::SignedDuration::try_from(allowed).unwrap_or(jiff::SignedDuration::MAX)
     }
 
+    /// Why the store cannot be written, and since when; `None`: all is well.
+    pub(crate) fn store_trouble(&self) -> Option<Trouble> {
+        let health = self.health.borrow();
+        let error = health.error.as_ref()?.to_string();
+        Some(Trouble { error, full: health.full, since: health.since })
+    }
+
     pub(crate) fn newest(&self, known: &Known) -> Option<Arc<Record>> {
         self.board.get(&known.key())
     }
+}
+
+/// What is wrong with the store.
+#[derive(Debug, Serialize)]
+pub(crate) struct Trouble {
+    error: String,
+    /// Whether the disk is full.
+    full: bool,
+    since: Option<Timestamp>,
 }
 
 /// How much a process needs somebody's eyes.

@@ -54,6 +54,7 @@ impl Folder {
             .env("HOME", self.path())
             .env("HEROKU_API_KEY", PLANTED)
             .env("INTAKE_TOKEN", PLANTED)
+            .env("AUTOSCALEBOT_TOKEN", PLANTED)
             .stdin(Stdio::null());
         command
     }

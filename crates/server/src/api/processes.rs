@@ -14,7 +14,7 @@ use crate::api::{Named, known};
 use crate::problem::Problem;
 use crate::range::Range;
 use crate::reply;
-use crate::state::{Attention, Known, Shared};
+use crate::state::{Attention, Known, Shared, Trouble};
 
 /// Processes on a page, unless asked for more or fewer, and at most.
 const PAGE: (usize, usize) = (200, 2000);
@@ -49,6 +49,8 @@ struct Reads<'a> {
     value: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// How the newest sample lies to the wanted range; null before the first tick. A timeout may well be too high.
+    verdict: Option<&'static str>,
     range: Range,
 }
 
@@ -57,13 +59,14 @@ impl<'a> Row<'a> {
         let spec = &known.watched.spec;
         let late = shared.is_late(known, newest, now);
         let measurements = spec.measurements.iter().zip(&known.ranges).enumerate().map(|(index, (m, range))| {
-            let reading = newest.and_then(|record| record.measured.get(index)).map(|measured| &measured.reading);
-            let (value, error) = match reading {
+            let measured = newest.and_then(|record| record.measured.get(index));
+            let verdict = measured.map(|measured| measured.verdict.as_str());
+            let (value, error) = match measured.map(|measured| &measured.reading) {
                 Some(Reading::Value(value)) => (Some(*value), None),
                 Some(Reading::Failed(failure)) => (None, Some(failure.to_string())),
                 None => (None, None),
             };
-            Reads { name: &m.name, unit: m.unit.as_str(), value, error, range: *range }
+            Reads { name: &m.name, unit: m.unit.as_str(), value, error, verdict, range: *range }
         });
         Self {
             app: known.app(),
@@ -101,6 +104,8 @@ struct List<'a> {
     may_change: bool,
     /// Whether this comes from a sign-in, which can be ended.
     signed_in: bool,
+    /// Why nothing is kept, where that is so; scaling goes on.
+    store_trouble: Option<Trouble>,
     total: usize,
     processes: Vec<Row<'a>>,
     /// Where the next page begins; null on the last.
@@ -140,7 +145,8 @@ pub(crate) async fn list(
     let (right, means) = shared.access.of(&headers);
     let (may_change, signed_in) = (right == Right::Change, means == Means::Ambient && !shared.access.is_open());
     let next = (end < total).then_some(end);
-    reply::json(&headers, &List { now, dry_run: shared.dry_run, may_change, signed_in, total, processes, next })
+    let (dry_run, store_trouble) = (shared.dry_run, shared.store_trouble());
+    reply::json(&headers, &List { now, dry_run, may_change, signed_in, store_trouble, total, processes, next })
 }
 
 #[derive(Serialize)]

@@ -102,6 +102,7 @@ pub async fn server(options: Options, apps: &[&str]) -> Router {
         board: engine.board(),
         events: engine.events(),
         store,
+        health: engine.store_health(),
         intake: Arc::default(),
         clock: Arc::new(SystemClock),
         dry_run: false,
