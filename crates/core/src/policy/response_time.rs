@@ -5,7 +5,7 @@
 //! of servers that are busy. The model then says at once how many dynos that load needs, where a rule that looks at response
 //! times alone has to grope dyno by dyno; and it says it before they rise, since a queue that is half full answers quickly.
 //! More dynos are wanted for the load that a rise would lead to within `lead`, the time that a dyno needs to serve; fewer
-//! only for the highest load of `lower_after`. Requests that wait already are work to be done within a minute.
+//! only for the highest load of `lower_after`. Requests that wait already are work to be done within 15 s.
 //!
 //! The measured percentile keeps watch over the model: while it is above the objective nothing is removed, and where it stays
 //! there although the model is content, dynos are added. Where the source tells no load, as a heartbeat does not, two of the
@@ -43,7 +43,7 @@ pub struct ResponseTime {
 /// A rise is seen over so long.
 const TREND: SignedDuration = SignedDuration::from_mins(3);
 /// Requests that wait are work to be done within so many seconds.
-const DRAIN_SECS: f64 = 60.0;
+const DRAIN_SECS: f64 = 15.0;
 /// Without a load: readings below this share of the objective are low.
 const LOW: f64 = 0.5;
 

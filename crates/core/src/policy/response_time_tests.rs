@@ -58,9 +58,9 @@ fn a_rise_is_followed_ahead() {
 
 #[test]
 fn what_waits_is_work_to_be_done() {
-    // 300 requests that wait are 30 s of work: half a server for a minute.
+    // 300 requests that wait are 30 s of work: two servers for 15 s.
     let waiting = Detail { concurrency: Some(307.0), ..told(70.0) };
-    assert_eq!(wanted(8, [(3000.0, waiting)]), Some(9));
+    assert_eq!(wanted(8, [(3000.0, waiting)]), Some(10));
 }
 
 #[test]
