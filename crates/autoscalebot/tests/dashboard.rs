@@ -134,3 +134,70 @@ fn scraped(server: &str, address: &str) -> Result<(), String> {
     let said = String::from_utf8_lossy(&checked.stderr).into_owned() + &String::from_utf8_lossy(&checked.stdout);
     if checked.status.success() { Ok(()) } else { Err(format!("promtool: {said}\n{text}")) }
 }
+
+/// Settings of an app on this machine that needs nothing, with this `[server]`.
+fn settings(server: &str) -> String {
+    let app = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    format!(
+        "[platforms.here]\ntype = \"local\"\nprocfile = \"Procfile\"\nlisten = \"{app}\"\n\
+         [apps.shop.processes.worker]\nmin_dynos = 1\nmax_dynos = 2\n[server]\n{server}\n"
+    )
+}
+
+#[test]
+fn a_taken_port_is_a_warning_and_scaling_goes_on() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let folder = Folder::with(&settings(&format!("listen = \"{address}\"")));
+    folder.write("Procfile", "worker: sleep 1000\n");
+    let running = folder.start(&["run"]);
+    wait_for("the warning", || folder.read("err").contains("the dashboard cannot be reached"));
+    wait_for("the worker", || folder.read("err").contains("worker.1"));
+    drop(taken);
+    wait_for("the dashboard all the same", || get(&address, "/healthz").is_some_and(|said| said == "ok\n"));
+    assert_eq!(running.end("TERM").0, Some(0));
+}
+
+#[test]
+fn strangers_are_kept_out_before_anything_runs() {
+    let folder = Folder::with(&settings("listen = \"0.0.0.0:0\""));
+    folder.write("Procfile", "worker: sleep 1000\n");
+    let ran = folder.run(&["run"]).expect(2);
+    assert!(
+        ran.err.contains("autoscalebot.toml:9: server.listen: 0.0.0.0:0 can be reached from other machines"),
+        "{}",
+        ran.err
+    );
+    assert!(ran.err.contains("server.token"), "{}", ran.err);
+    let demo = folder.run(&["demo", "--no-open", "--listen", "0.0.0.0:0"]).expect(2);
+    assert!(demo.err.contains("can be reached from other machines"), "{}", demo.err);
+}
+
+#[test]
+fn a_token_opens_the_daemon_and_is_never_shown() {
+    // The environment of these tests has it in this variable.
+    let folder = Folder::with(&settings("listen = \"127.0.0.1:0\"\ntoken = { env = \"AUTOSCALEBOT_TOKEN\" }"));
+    folder.write("Procfile", "worker: sleep 1000\n");
+    let running = folder.start(&["run"]);
+    let mut address = String::new();
+    wait_for("the address", || {
+        let err = folder.read("err");
+        let line = err.lines().find(|line| line.contains("dashboard and API"));
+        let line: Option<Value> = line.and_then(|line| serde_json::from_str(line).ok());
+        address = line.and_then(|line| line["address"].as_str().map(str::to_owned)).unwrap_or_default();
+        !address.is_empty()
+    });
+    assert_eq!(get(&address, "/api/v1/processes"), None);
+    let with = |token: &str| {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        write!(stream, "GET /api/v1/processes HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    assert!(with("wrong-0123456789abcdef").starts_with("HTTP/1.0 401"));
+    let answer = with(common::PLANTED);
+    assert!(answer.starts_with("HTTP/1.0 200") && answer.contains("\"process\":\"worker\""), "{answer}");
+    assert_eq!(running.end("TERM").0, Some(0));
+    assert!(!answer.contains(common::PLANTED) && !folder.read("err").contains(common::PLANTED));
+}
