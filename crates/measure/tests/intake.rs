@@ -108,7 +108,7 @@ async fn silent_is_unknown_and_alive_and_idle_is_low() {
         world.drain(&[(world.now(), "web.1", OK), (world.now() - 4000, "web.2", "service=300ms status=200")]),
         200
     );
-    near(value(&router).await, 100.0);
+    near(value(&router).await, 300.0);
     let detail = router.read().await.detail;
     assert_eq!(detail.service_ms, Some(200.0));
     assert!(detail.rate.is_some() && detail.concurrency.is_some());
@@ -252,7 +252,7 @@ async fn judoscale_reports_tell_queue_times_and_queues() {
         assert_eq!(world.post(&path, &[], &fixture("judoscale", line)), 200);
     }
     assert_eq!(world.intake.counts().repeated, 1);
-    near(value(&web).await, 157.0);
+    near(value(&web).await, 163.0);
     assert_eq!(value(&up).await, 1.5);
     let detail = web.read().await.detail;
     assert_eq!(detail.service_ms, Some(50.0));

@@ -72,9 +72,13 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    /// The percentile, from 0 to 100; none without samples.
+    /// The percentile, from 0 to 100, by nearest rank: the least sample that so many per cent are no greater than. None
+    /// without samples. (The sketch itself ranks downwards, so that of two samples the lesser would be the 99th.)
     pub(crate) fn percentile(&self, percent: f64) -> Option<f64> {
-        self.sketch.quantile((percent / 100.0).clamp(0.0, 1.0)).ok().flatten()
+        let count = self.sketch.count() as f64;
+        let rank = (percent / 100.0 * count).ceil() - 1.0;
+        let quantile = if count > 1.0 { (rank + 0.5) / (count - 1.0) } else { 0.0 };
+        self.sketch.quantile(quantile.clamp(0.0, 1.0)).ok().flatten()
     }
 }
 
@@ -169,10 +173,10 @@ mod tests {
         Hit { value: Some(value), service_ms: Some(value), error: false, request: true }
     }
 
-    /// The exact percentile, as the sketch ranks: the sample at `floor(q * (n - 1))`.
+    /// The exact percentile, by nearest rank.
     fn exact(values: &mut [f64], percent: f64) -> f64 {
         values.sort_by(f64::total_cmp);
-        values[(percent / 100.0 * (values.len() as f64 - 1.0)) as usize]
+        values[(percent / 100.0 * values.len() as f64).ceil() as usize - 1]
     }
 
     proptest! {

@@ -1,0 +1,253 @@
+//! From a breach on the wire to the scaling call: drains, adapters' reports and pushes, in virtual time and over real sockets.
+
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in test functions; the helpers here are none.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use autoscalebot_core::fields::{Value, Values};
+use autoscalebot_core::policy::consecutive::Consecutive;
+use autoscalebot_core::{BoundTable, BoundTables, MeasurementSpec, Secret, Spec, State, Unit, Zero};
+use autoscalebot_engine::clock::TimerClock;
+use autoscalebot_engine::{AppPlan, Clock, Engine, Memory, Mode, ProcessPlan, Source, SystemClock};
+use autoscalebot_measure::{Intake, MEASUREMENTS, MeasureContext};
+use autoscalebot_notify::deliver::Desk;
+use autoscalebot_platform::{Change, Formation, Platform, PlatformError, Scaled};
+use autoscalebot_server::{Bound, Options, Setup};
+use autoscalebot_store::Store;
+use axum::http::HeaderMap;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+const TOKEN: &str = "token-EXAMPLE-1234";
+
+/// A platform of one process that tells when it is called, and starts anew.
+#[derive(Debug, Default)]
+struct Calls(Mutex<Vec<Instant>>);
+
+impl Calls {
+    async fn next(&self) -> Instant {
+        for _ in 0..60_000 {
+            if let Some(at) = self.0.lock().unwrap().pop() {
+                return at;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        panic!("no scaling call within a minute")
+    }
+}
+
+#[async_trait]
+impl Platform for Calls {
+    async fn formation(&self, _app: &str, _now: Timestamp) -> Result<Formation, PlatformError> {
+        Ok(Formation { quantities: [("web".to_owned(), 1)].into(), ..Formation::default() })
+    }
+
+    async fn scale(
+        &self,
+        _app: &str,
+        changes: &[Change],
+        _before: &Formation,
+        _now: Timestamp,
+    ) -> Vec<Result<Scaled, PlatformError>> {
+        self.0.lock().unwrap().push(Instant::now());
+        changes.iter().map(|change| Ok(Scaled { quantity: change.quantity, limit: None })).collect()
+    }
+}
+
+fn engine(kind: &str, intake: &Arc<Intake>, calls: &Arc<Calls>, clock: Arc<dyn Clock>) -> Engine {
+    let entry = MEASUREMENTS.iter().find(|entry| entry.kind.description.name == kind).unwrap();
+    let mut values = Values::default();
+    values.set("token", Value::Secret(Secret::new(TOKEN)));
+    values.set("percentile", Value::Number(99.0));
+    // So short a window forgets the last breach before the next.
+    values.set("window", Value::Duration(SignedDuration::from_secs(5)));
+    let every = Duration::from_secs(10);
+    let context = MeasureContext { app: "shop", process: "web", every, intake };
+    let measure = (entry.build)(&values, context).unwrap();
+    let rule = Consecutive { low: 0.0, high: 1000.0, fails: 1, passes: 1000, increment: 1, refuse_zero: false };
+    let spec = Spec {
+        app: "shop".into(),
+        process: "web".into(),
+        bounds: BoundTables { min: BoundTable::Fixed(1), max: BoundTable::Fixed(9), zone: TimeZone::UTC },
+        measurements: vec![MeasurementSpec {
+            name: kind.into(),
+            unit: Unit::Milliseconds,
+            max_age: SignedDuration::from_mins(2),
+            failures_mean_overload: false,
+            policy: Arc::new(rule),
+            shadow: false,
+        }],
+        gates: Vec::new(),
+        zero: Zero::Keep,
+        rapid: None,
+    };
+    let sources = vec![Source { measure, every, adviser: None }];
+    let processes = vec![ProcessPlan { spec: Arc::new(spec), sources, state: State::default() }];
+    let platform = Arc::clone(calls) as Arc<dyn Platform>;
+    let app = AppPlan { key: "shop".into(), name: "shop-1".into(), platform, processes };
+    let memory = Memory::start(Store::in_memory().unwrap());
+    Engine::new(vec![app], Vec::new(), Mode::Act, clock, memory, Desk::open(Vec::new()))
+}
+
+/// What each kind of sender sends of a request that took so long: the path, a header, the body.
+fn sent(kind: &str, now: Timestamp, ms: u64) -> (String, HeaderMap, String) {
+    let mut headers = HeaderMap::new();
+    let secs = now.as_second();
+    let (path, body) = match kind {
+        "router" => {
+            let at = now.strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00");
+            let text = format!(
+                "<158>1 {at} host heroku router - at=info method=GET path=\"/\" dyno=web.1 connect=1ms service={ms}ms status=200 bytes=1\n"
+            );
+            (format!("/drains/{TOKEN}"), format!("{} {text}", text.len()))
+        }
+        "judoscale" => {
+            let body = format!(
+                r#"{{"container":"web.1","pid":{ms},"metrics":[[{secs},{ms},"qt",null],[{secs},5,"at",null]]}}"#
+            );
+            (format!("/judoscale/{TOKEN}/v3/reports"), body)
+        }
+        "hirefire" => {
+            headers.insert("hirefire-token", TOKEN.parse().unwrap());
+            ("/".to_owned(), format!(r#"{{"{secs}":[{ms}]}}"#))
+        }
+        "dynoscale" => (format!("/dynoscale/{TOKEN}"), format!("{secs},{ms},web,\r\n")),
+        _ => (format!("/samples/{TOKEN}"), format!(r#"{{"value":{ms}}}"#)),
+    };
+    (path, headers, body)
+}
+
+/// One request on a connection of its own; the status.
+async fn post(address: SocketAddr, path: &str, headers: &HeaderMap, body: &[u8]) -> u16 {
+    let mut head =
+        format!("POST {path} HTTP/1.1\r\nhost: bot.example\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap()));
+    }
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(format!("{head}\r\n").as_bytes()).await.unwrap();
+    // An answer may come before the whole body is read.
+    let _ = stream.write_all(body).await;
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    std::str::from_utf8(&answer[9..]).unwrap().parse().unwrap()
+}
+
+const KINDS: [&str; 5] = ["router", "judoscale", "hirefire", "dynoscale", "push"];
+
+/// The 99th per cent of delays.
+fn worst(mut delays: Vec<Duration>) -> Duration {
+    delays.sort_unstable();
+    delays[(delays.len() - 1) * 99 / 100]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_breach_is_acted_upon_within_a_second_in_virtual_time() {
+    for kind in KINDS {
+        let clock = TimerClock::starting_at("2026-05-04T07:00:00Z".parse().unwrap());
+        let intake = Arc::new(Intake::new(move || clock.now()));
+        let calls = Arc::new(Calls::default());
+        let engine = engine(kind, &intake, &calls, Arc::new(clock));
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        let run = tokio::spawn(engine.run(async { drop(ended.await) }));
+        let mut delays = Vec::new();
+        for breach in 0..100_u64 {
+            // Calm, then slow; never in step with the interval.
+            for (wait, ms) in [(7_000, 10), (31_000 + breach * 37 % 1000, 10)] {
+                tokio::time::sleep(Duration::from_millis(wait)).await;
+                let (path, headers, body) = sent(kind, intake.now(), ms);
+                assert_eq!(intake.admit("POST", &path, &headers).unwrap().accept(body.as_bytes()).status, 200);
+            }
+            tokio::time::sleep(Duration::from_millis(breach * 61 % 300)).await;
+            calls.0.lock().unwrap().clear();
+            let began = Instant::now();
+            let (path, headers, body) = sent(kind, intake.now(), 5_000 + breach);
+            assert_eq!(intake.admit("POST", &path, &headers).unwrap().accept(body.as_bytes()).status, 200);
+            delays.push(calls.next().await.duration_since(began));
+        }
+        let worst = worst(delays);
+        assert!(worst < Duration::from_secs(1), "{kind}: {worst:?}");
+        drop(end);
+        run.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_breach_is_acted_upon_within_a_second_over_real_sockets() {
+    let runs = KINDS.map(|kind| async move {
+        let intake = Arc::new(Intake::default());
+        let calls = Arc::new(Calls::default());
+        let engine = engine(kind, &intake, &calls, Arc::new(SystemClock));
+        let setup = Setup {
+            options: Options::local("127.0.0.1:0".parse().unwrap()),
+            processes: Vec::new(),
+            board: engine.board(),
+            events: engine.events(),
+            store: Store::in_memory().unwrap(),
+            intake: Arc::clone(&intake),
+            clock: Arc::new(SystemClock),
+            dry_run: false,
+        };
+        let bound = Bound::listen(setup.options.clone()).await.unwrap();
+        let server = bound.serve(setup);
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        let run = tokio::spawn(engine.run(async { drop(ended.await) }));
+        let mut delays = Vec::new();
+        for breach in 0..12_u32 {
+            tokio::time::sleep(Duration::from_millis(150 + u64::from(breach) * 17)).await;
+            calls.0.lock().unwrap().clear();
+            // Each breach rises above the last, as the window still holds that.
+            let ms = 2_000 * 3_u64.pow(breach) / 2_u64.pow(breach);
+            let (path, headers, body) = sent(kind, Timestamp::now(), ms);
+            let began = Instant::now();
+            assert_eq!(post(server.address(), &path, &headers, body.as_bytes()).await, 200, "{kind}");
+            delays.push(calls.next().await.duration_since(began));
+        }
+        drop(end);
+        run.await.unwrap();
+        (kind, worst(delays))
+    });
+    for (kind, worst) in futures_util::future::join_all(runs).await {
+        assert!(worst < Duration::from_secs(1), "{kind}: {worst:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_for_the_intake_needs_no_other_right_and_the_rest_goes_its_way() {
+    let intake = Arc::new(Intake::default());
+    let calls = Arc::new(Calls::default());
+    let engine = engine("router", &intake, &calls, Arc::new(SystemClock));
+    let options = Options {
+        token: Some(Secret::new("0123456789abcdef")),
+        path_prefix: "/bot".into(),
+        ..Options::local("127.0.0.1:0".parse().unwrap())
+    };
+    let setup = Setup {
+        options: options.clone(),
+        processes: Vec::new(),
+        board: engine.board(),
+        events: engine.events(),
+        store: Store::in_memory().unwrap(),
+        intake: Arc::clone(&intake),
+        clock: Arc::new(SystemClock),
+        dry_run: false,
+    };
+    let server = Bound::listen(options).await.unwrap().serve(setup);
+    let none = HeaderMap::new();
+    let address = server.address();
+    let post = |path: &str, body: Vec<u8>| {
+        let (path, none) = (path.to_owned(), none.clone());
+        async move { post(address, &path, &none, &body).await }
+    };
+    assert_eq!(post(&format!("/drains/{TOKEN}"), Vec::new()).await, 200);
+    assert_eq!(post(&format!("/bot/drains/{TOKEN}"), Vec::new()).await, 200);
+    assert_eq!(post("/drains/token-EXAMPLE-9999", Vec::new()).await, 403);
+    assert_eq!(post(&format!("/drains/{TOKEN}"), vec![b'x'; 2 << 20]).await, 413);
+    assert_eq!(post("/api/v1/none", Vec::new()).await, 404);
+}
