@@ -1,4 +1,5 @@
-//! `rabbitmq`: queues of RabbitMQ, through its management API. <https://www.rabbitmq.com/docs/management>
+//! `rabbitmq`: queues of RabbitMQ, through its management API (<https://www.rabbitmq.com/docs/management>), or over AMQP
+//! ([`amqp`]), which tells the ready messages alone.
 //!
 //! - The path of the URL is the virtual host, as in the URLs of AMQP: none or `/` is the virtual host `/`, and what is written
 //!   in percent stays so, as the API wants it. Queue names are written in percent too.
@@ -6,7 +7,10 @@
 //! - How long the oldest message waits is known only where publishers set the property `timestamp`, which Celery does not.
 //! - A queue that does not exist is an error: unlike with Redis, an empty one exists.
 
+mod amqp;
+
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use autoscalebot_core::Failure;
@@ -23,17 +27,17 @@ use crate::{MeasureEntry, fields, http};
 /// The entry in the list of measurements.
 pub const ENTRY: MeasureEntry = queue::entry(
     "rabbitmq",
-    "The queues of RabbitMQ, through its management API.",
+    "The queues of RabbitMQ, through its management API or over AMQP.",
     FIELDS,
-    |values, every| settings(values).and(queue::limit(values, every)).map(|_| ()),
-    |values, context| queue::measure(values, context.every, settings(values)?),
+    |values, every| backlog(values).and(queue::limit(values, every)).map(|_| ()),
+    |values, context| queue::measure(values, context.every, backlog(values)?),
 );
 
 const FIELDS: &[Field] = &[
     Field::required(
         "url",
-        FieldType::Url(&["http", "https"]),
-        "The management API, with the virtual host as its path.",
+        FieldType::Url(&["http", "https", "amqp", "amqps"]),
+        "The management API, with the virtual host as its path; or the broker itself, where only ready messages are seen.",
         "{ env = \"RABBITMQ_MANAGEMENT_URL\" }",
     ),
     Field::required("queues", FieldType::Texts, "The names of the queues.", "[\"celery\", \"mail\"]"),
@@ -45,25 +49,39 @@ const FIELDS: &[Field] = &[
 /// What is written in percent in a part of a path.
 const PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// Asks for each queue.
-struct RabbitMq {
-    queues: Vec<(String, http::Call)>,
+/// Asks in one of two ways.
+enum RabbitMq {
+    /// Each queue by a request.
+    Management(Vec<(String, http::Call)>),
+    /// All queues over a connection.
+    Amqp(Arc<amqp::Server>, Vec<String>),
 }
 
 impl fmt::Debug for RabbitMq {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.queues.iter().map(|(_, call)| call.shown())).finish()
+        match self {
+            Self::Management(queues) => f.debug_list().entries(queues.iter().map(|(_, call)| call.shown())).finish(),
+            Self::Amqp(server, queues) => write!(f, "{server:?} {queues:?}"),
+        }
     }
 }
 
-fn settings(values: &Values) -> Result<RabbitMq, FieldError> {
+fn backlog(values: &Values) -> Result<RabbitMq, FieldError> {
     let url = values.url("url").ok_or_else(|| FieldError::new("url", "is needed"))?;
     let names = values.texts("queues");
     if names.is_empty() {
         return Err(FieldError::new("queues", "is empty: write the names of the queues"));
     }
+    if url.scheme().starts_with("amqp") {
+        if values.text("value") == Some("latency") {
+            let message =
+                "can't be latency over AMQP, which tells no times: give the URL of the management API, or take depth";
+            return Err(FieldError::new("value", message));
+        }
+        return Ok(RabbitMq::Amqp(amqp::server(amqp::Address::of(url)), names.to_vec()));
+    }
     let call = |name: &String| Ok((name.clone(), http::get(values, address(url, name)?)?));
-    Ok(RabbitMq { queues: names.iter().map(call).collect::<Result<_, FieldError>>()? })
+    Ok(RabbitMq::Management(names.iter().map(call).collect::<Result<_, FieldError>>()?))
 }
 
 /// The URL of one queue.
@@ -83,8 +101,15 @@ fn address(base: &url::Url, queue: &str) -> Result<url::Url, FieldError> {
 #[async_trait]
 impl Backlog for RabbitMq {
     async fn look(&self) -> Result<Vec<Seen>, Failure> {
+        let queues = match self {
+            Self::Management(queues) => queues,
+            Self::Amqp(server, queues) => {
+                let ready = server.ready(queues).await?;
+                return Ok(ready.into_iter().map(|ready| Seen::new(f64::from(ready), None, None)).collect());
+            }
+        };
         let mut seen = Vec::new();
-        for (name, call) in &self.queues {
+        for (name, call) in queues {
             let (status, body) = call.fetch().await?;
             if status == StatusCode::NOT_FOUND {
                 return Err(Failure::Other(format!("there is no queue {name:?} in this virtual host").into()));

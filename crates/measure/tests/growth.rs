@@ -30,6 +30,46 @@ async fn fail(heartbeat: &Arc<dyn Measure>, times: usize) {
     }
 }
 
+/// A source of this kind at an address.
+fn source(kind: &str, url: &str) -> Arc<dyn Measure> {
+    let mut values = Values::default();
+    values.set("url", Value::Url(url.parse().unwrap()));
+    values.set("query", Value::Text("up".into()));
+    values.set("queues", Value::Texts(vec!["jobs".into()]));
+    let entry = MEASUREMENTS.iter().find(|entry| entry.kind.description.name == kind).unwrap();
+    let intake = Arc::default();
+    let context = MeasureContext { app: "shop", process: "worker", every: Duration::from_secs(30), intake: &intake };
+    (entry.build)(&values, context).unwrap()
+}
+
+/// Whether the server refuses or, taking the connection, closes it at once: brokers and databases whose clients keep a
+/// connection with a task of its own leave nothing behind either.
+async fn a35_queues_and_metrics_servers() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let closing = listener.local_addr().unwrap();
+    let server = tokio::spawn(async move { while listener.accept().await.is_ok() {} });
+    let refusing = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let kinds = [("celery", "redis://"), ("sql", "postgres://me@"), ("rabbitmq", "http://"), ("prometheus", "http://")];
+    for (kind, begin) in kinds {
+        for (addr, failure) in [(refusing, Failure::Refused), (closing, Failure::Closed)] {
+            let source = source(kind, &format!("{begin}{addr}/"));
+            let mut after_some = None;
+            for n in 0..500 {
+                let reading = source.read().await.reading;
+                assert_eq!(reading, Reading::Failed(failure.clone()), "{kind}");
+                if n == 100 {
+                    after_some = Some((open_files(), resident_bytes()));
+                }
+            }
+            let (files, resident) = after_some.unwrap();
+            // What is being closed at this instant, by a server and by a client.
+            assert!(open_files() <= files + 4, "{kind}: {files} files became {}", open_files());
+            assert!(resident_bytes() < resident + 5 * 1024 * 1024, "{kind}");
+        }
+    }
+    server.abort();
+}
+
 #[tokio::test]
 async fn a35_ten_thousand_refused_readings_leave_nothing_behind() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -58,4 +98,6 @@ async fn a35_ten_thousand_refused_readings_leave_nothing_behind() {
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
     });
     assert!(matches!(heartbeat.read().await.reading, Reading::Value(_)));
+
+    a35_queues_and_metrics_servers().await;
 }

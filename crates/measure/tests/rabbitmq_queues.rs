@@ -50,6 +50,27 @@ async fn ready_and_unacknowledged_with_virtual_hosts_and_odd_characters() {
     rabbit.put("permissions/%2F/mon", r#"{"configure":"","write":"","read":""}"#);
     assert_eq!(value(&read(&lines("mon:p%2320%40%2F%3A%25", "/", "\"plain\"")).await), 4.0);
 
+    // Over AMQP: what is ready alone, over one connection.
+    let amqp = |login: &str, path: &str, queues: &str| {
+        format!("type = \"rabbitmq\"\nurl = \"amqp://{login}@127.0.0.1:{}{path}\"\nqueues = [{queues}]", rabbit.amqp)
+    };
+    let source_of = source(&amqp("guest:guest", "//", "\"plain\""));
+    for _ in 0..3 {
+        let taken = source_of.read().await;
+        assert_eq!((value(&taken), taken.detail.busy, taken.detail.latency_ms), (4.0, None, None));
+    }
+    assert_eq!(value(&read(&amqp("guest:guest", "/a%2Fb", "\"x y\", \"x y\"")).await), 2.0);
+    let said = failure(&read(&amqp("guest:guest", "", "\"none\"")).await);
+    assert_eq!(said, "NOT_FOUND - no queue 'none' in vhost '/'");
+    // The kept connection is given up after an error, and the next reading has another.
+    assert_eq!(value(&source_of.read().await), 4.0);
+    assert_eq!(failure(&read(&amqp("guest:pw-EXAMPLE-5678", "", "\"plain\"")).await), "the server refuses the login");
+    let said = failure(&read(&amqp("guest:guest", "/nowhere", "\"plain\"")).await);
+    assert!(said.starts_with("NOT_ALLOWED - vhost nowhere not found"), "{said}");
+    let said =
+        servers::try_source(&format!("{}\nvalue = \"latency\"", amqp("guest:guest", "", "\"plain\""))).unwrap_err();
+    assert!(said.contains("value: can't be latency over AMQP"), "{said}");
+
     let mut worker = python();
     worker.env("BROKER", &broker).env("PYTHONPATH", script_path("")).args(["-m", "celery", "-A", "jobs", "worker"]);
     run(python().env("BROKER", &broker).arg(script_path("jobs.py")).args(["celery-hold", &broker]));
