@@ -151,6 +151,18 @@ pub(crate) fn open_store(settings: &Settings) -> Result<Store, Fault> {
     })
 }
 
+/// Opens the store for a command that only reads: where there is none, none is made.
+pub(crate) fn stored(settings: &Settings) -> Result<Store, Fault> {
+    match place(settings) {
+        Place::File(path) if !path.exists() => {
+            let path = path.display();
+            Err(Fault::failed(format!("there is no store {path} yet: has the daemon run in this folder?")))
+        }
+        Place::Memory => Err(Fault::usage("store.url keeps nothing, so there is nothing to read: set it to a file")),
+        Place::File(_) | Place::Postgres(_) => open_store(settings),
+    }
+}
+
 /// The store's thread.
 pub(crate) fn memory(store: Store, settings: &Settings) -> Memory {
     let kept = &settings.store;

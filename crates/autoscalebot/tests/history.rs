@@ -224,5 +224,12 @@ fn status_tells_of_every_process_and_of_a_pause() {
     assert!(json[0]["last_change"]["to"].is_u64() && json[0]["bounds"]["max"] == 5);
     folder.write("autoscalebot.db", "this is no database, whatever its name says; it is long enough to be looked at");
     let broken = folder.run(&["status"]).expect(1);
+    let elsewhere = Folder::with(SETTINGS);
+    elsewhere.write("Procfile", "web: true\nworker: true\n");
+    for command in ["status", "history", "explain"] {
+        let none = elsewhere.run(&[command, "--process", "web"]).expect(1);
+        assert!(none.err.contains("there is no store autoscalebot.db yet"), "{}", none.err);
+    }
+    assert!(!elsewhere.path().join("autoscalebot.db").exists());
     assert!(broken.err.contains("autoscalebot.db"), "{}", broken.err);
 }

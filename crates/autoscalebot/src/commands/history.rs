@@ -44,7 +44,7 @@ pub(crate) fn history(
     }
     let filter =
         Filter { who: past::who(&args.which), page, changes_only: args.changes, conditions: args.condition.clone() };
-    let store = wiring::open_store(settings)?;
+    let store = wiring::stored(settings)?;
     let mut form = Form::new(args, zone);
     if form == Form::Csv {
         writeln!(out, "{CSV}")?;

@@ -27,7 +27,7 @@ struct Row {
 /// Runs the command.
 pub(crate) fn status(settings: &Settings, args: &StatusArgs, now: Timestamp, out: &mut dyn Write) -> Result<(), Fault> {
     let keys = past::keys(settings, &args.which)?;
-    let store = wiring::open_store(settings)?;
+    let store = wiring::stored(settings)?;
     let rows = rows(&store, keys, now)?;
     for (index, row) in rows.iter().enumerate() {
         if args.json {

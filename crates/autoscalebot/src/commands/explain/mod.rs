@@ -34,7 +34,7 @@ pub(crate) fn explain(
         None => now,
     };
     let key = past::one_key(settings, &args.which)?;
-    let store = wiring::open_store(settings)?;
+    let store = wiring::stored(settings)?;
     let found = store.record_at(&key, at).map_err(Fault::failed)?;
     let Some(record) = found else {
         let (app, process) = (&key.app, &key.process);
