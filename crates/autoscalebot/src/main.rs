@@ -9,6 +9,7 @@ mod commands;
 mod dashboard;
 mod demo;
 mod fault;
+mod feed;
 mod log;
 mod python;
 mod simulate;

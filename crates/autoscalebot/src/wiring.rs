@@ -45,7 +45,6 @@ pub(crate) type Platforms = BTreeMap<String, Arc<dyn Platform>>;
 
 /// Builds the platforms.
 pub(crate) fn platforms(settings: &Settings, logs: &LogSink) -> Result<Platforms, Fault> {
-    let context = PlatformContext { logs: logs.clone(), keeper: keeper() };
     let mut all = Platforms::new();
     for (name, section) in &settings.platforms {
         // A platform that no app uses is not started.
@@ -54,6 +53,7 @@ pub(crate) fn platforms(settings: &Settings, logs: &LogSink) -> Result<Platforms
         }
         let entry = PLATFORMS.iter().find(|entry| entry.kind.description.name == section.kind);
         let entry = entry.ok_or_else(|| unknown("platform", section.kind))?;
+        let context = PlatformContext { logs: logs.of(name), keeper: keeper() };
         let built = (entry.build)(name, &section.values, &context);
         all.insert(name.clone(), built.map_err(|error| setting(&format!("platforms.{name}"), &error))?);
     }

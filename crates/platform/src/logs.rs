@@ -10,6 +10,8 @@ use tokio::sync::broadcast;
 /// One line of an app's log stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
+    /// The platform's name in the settings.
+    pub platform: Arc<str>,
     /// When it was received.
     pub at: Timestamp,
     /// Who says it: `heroku` for the platform, `app` for what dynos print.
@@ -30,24 +32,33 @@ impl fmt::Display for LogLine {
 
 /// Where log lines go: any number of readers, each of which loses the oldest lines when it is too slow. Sending never waits.
 #[derive(Debug, Clone)]
-pub struct LogSink(broadcast::Sender<LogLine>);
+pub struct LogSink {
+    lines: broadcast::Sender<LogLine>,
+    platform: Arc<str>,
+}
 
 impl Default for LogSink {
     fn default() -> Self {
-        Self(broadcast::channel(4096).0)
+        Self { lines: broadcast::channel(4096).0, platform: "".into() }
     }
 }
 
 impl LogSink {
+    /// The same for one platform, whose name its lines carry.
+    pub fn of(&self, platform: &str) -> Self {
+        Self { lines: self.lines.clone(), platform: platform.into() }
+    }
+
     /// Sends a line to whoever reads.
     pub fn send(&self, source: &'static str, process: impl Into<Arc<str>>, text: impl Into<Arc<str>>) {
-        let line = LogLine { at: Timestamp::now(), source, process: process.into(), text: text.into() };
+        let platform = Arc::clone(&self.platform);
+        let line = LogLine { platform, at: Timestamp::now(), source, process: process.into(), text: text.into() };
         // Nobody reading is no fault.
-        let _ = self.0.send(line);
+        let _ = self.lines.send(line);
     }
 
     /// Reads the lines sent from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<LogLine> {
-        self.0.subscribe()
+        self.lines.subscribe()
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use autoscalebot_core::{Call, Event, EventKind};
 use autoscalebot_engine::{Engine, Mode, SystemClock};
+use autoscalebot_measure::Intake;
 use autoscalebot_platform::logs::LogSink;
 use autoscalebot_settings::Settings;
 use tokio::signal::unix::{SignalKind, signal};
@@ -14,6 +15,7 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::cli::RunArgs;
 use crate::dashboard;
 use crate::fault::Fault;
+use crate::feed;
 use crate::wiring;
 
 /// Runs the command.
@@ -21,7 +23,7 @@ pub(crate) async fn run(settings: &Settings, args: &RunArgs) -> Result<(), Fault
     let logs = LogSink::default();
     let platforms = wiring::platforms(settings, &logs)?;
     let store = wiring::store(settings);
-    let intake = Arc::default();
+    let intake = Arc::<Intake>::default();
     let apps = wiring::apps(settings, &platforms, &store, &intake)?;
     let second = dashboard::second(&store);
     let mode = if args.dry_run { Mode::DryRun } else { Mode::Act };
@@ -40,6 +42,7 @@ pub(crate) async fn run(settings: &Settings, args: &RunArgs) -> Result<(), Fault
     let stop = stop_signal()?;
     // The log lines of dynos and of the router go to the log's side, standard error.
     let lines = tokio::spawn(print_lines(logs.subscribe()));
+    let heard = tokio::spawn(feed::feed(logs.subscribe(), Arc::clone(&intake), feed::local_apps(settings)));
     let events = tokio::spawn(follow(engine.events(), args.json && !args.once));
     let started = tokio::select! {
         started = engine.start() => started.map_err(Fault::failed),
@@ -60,6 +63,7 @@ pub(crate) async fn run(settings: &Settings, args: &RunArgs) -> Result<(), Fault
     // Both end by themselves once the engine is gone; what they still hold is worth a moment.
     let _ = tokio::time::timeout(std::time::Duration::from_millis(100), events).await;
     lines.abort();
+    heard.abort();
     result
 }
 

@@ -117,6 +117,23 @@ impl Intake {
         pour::batch(&batch, listened, self.now().as_millisecond(), &self.counters);
     }
 
+    /// That an app which this machine runs is watched, though its router has nothing to say.
+    pub fn alive(&self, app: &str) {
+        let local = self.local.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(source) = local.get(app) {
+            source.hear(self.now().as_millisecond());
+        }
+    }
+
+    /// That so many log lines of an app that this machine runs came too fast, and are gone.
+    pub fn lines_lost(&self, app: &str, lines: u64) {
+        let local = self.local.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(source) = local.get(app) {
+            source.lose(self.now().as_millisecond());
+            counts::add(&self.counters.lost_lines, lines);
+        }
+    }
+
     /// The source of the local platform's lines about an app.
     pub(crate) fn local(&self, app: &str) -> Arc<Source> {
         let mut local = self.local.write().unwrap_or_else(PoisonError::into_inner);
