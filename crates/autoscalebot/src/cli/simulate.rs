@@ -103,11 +103,11 @@ pub(crate) struct ModelArgs {
     pub(crate) timeout: Duration,
 
     /// From the start of a dyno to its first request
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration_or_none)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration_or_none)]
     pub(crate) boot: Duration,
 
     /// How long a scaling call takes
-    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration_or_none)]
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration_or_none)]
     pub(crate) call: Duration,
 
     /// How old measurements are; probes are always new

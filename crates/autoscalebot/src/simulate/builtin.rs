@@ -2,6 +2,7 @@
 //! parameters that this program recommends for it. All but Heroku's own are settings, written as a user would.
 
 use crate::simulate::sources;
+use crate::simulate::turns::digits;
 use autoscalebot_core::{BoundTables, Spec};
 use autoscalebot_simulate::{App, Contender, rivals};
 
@@ -39,44 +40,82 @@ pub(crate) const PROCESS: &str = "web";
 
 /// Every one, in the order of tables.
 pub(crate) const BUILTINS: &[Builtin] = &[
-    settings(RECOMMENDED, "what this program recommends where requests under way are measured", |app| {
-        let target = app.servers_per_dyno;
-        measure(
-            "concurrency",
-            "15s",
-            "window = \"15s\"",
-            &format!(
-                "type = \"concurrency\", target = {target}, utilization = 0.6, stable_window = \"120s\", panic_window = 0.125, panic_threshold = 1.2"
-            ),
-        )
+    settings(RECOMMENDED, "what this program recommends where response times and their load are measured", |app| {
+        let (objective, servers) = (ms(app.objective_secs), app.servers_per_dyno);
+        // A minute is mostly better than its worst moment, for which the model plans: four times the share that may be slow.
+        let percentile = 100.0 - (400.0 * app.slow_share).clamp(0.01, 5.0);
+        let lead = ms(app.boot_secs + 60.0);
+        let variation = app.service.shape.scv();
+        let decide = format!(
+            "type = \"response_time\", objective = \"{objective}\", at_once = {servers}, percentile = {percentile:.2}, \
+             variation = {variation}, headroom = 0.05, slack = 0.0, lead = \"{lead}\", lower_after = \"8m\""
+        );
+        measure("percentile", "5s", "window = \"15s\"", &decide)
+    }),
+    settings("recommended-heartbeat", "what this program recommends where there is a heartbeat alone", |app| {
+        let (objective, servers) = (ms(app.objective_secs), app.servers_per_dyno);
+        let decide =
+            format!("type = \"response_time\", objective = \"{objective}\", at_once = {servers}, lower_after = \"5m\"");
+        format!("cooldown = {{ up = \"{}\" }}\n{}", ms(app.boot_secs), measure("probe", "10s", "", &decide))
+    }),
+    settings("average", "the mean of 10 heartbeats, as the app's service time and objective suggest", |app| {
+        let (low, high) = (ms(1.2 * app.service.mean_secs), ms(0.5 * app.objective_secs));
+        let decide = format!("type = \"average\", low = \"{low}\", high = \"{high}\", samples = 10, increment = 1");
+        measure("probe", "10s", "", &decide)
+    }),
+    settings("consecutive", "2.1's rule with a shorter interval and more patience on the way down", |app| {
+        let (low, high) = (ms(1.5 * app.service.mean_secs), ms(0.8 * app.objective_secs));
+        let decide = format!("type = \"consecutive\", low = \"{low}\", high = \"{high}\", fails = 2, passes = 12");
+        measure("probe", "10s", "", &decide)
+    }),
+    settings("steps", "heartbeats with larger steps for larger times", |app| {
+        let (low, high, far) =
+            (ms(1.3 * app.service.mean_secs), ms(0.8 * app.objective_secs), ms(2.0 * app.objective_secs));
+        let decide = format!(
+            "type = \"steps\", steps = [\"<{low}: -1\", \">{high}: +1\", \">{far}: +50%\"], fails = 2, passes = 12"
+        );
+        measure("probe", "10s", "", &decide)
+    }),
+    settings(
+        "target",
+        "requests in a second for each dyno, 68 % of what it can do, down to the highest need of 8 minutes",
+        |app| {
+            let target = digits(0.68 * app.mu() * f64::from(app.servers_per_dyno));
+            let decide = format!("type = \"target\", target = {target}, tolerance = 0.0");
+            format!("stabilization = \"8m\"\n{}", measure("rate", "10s", "window = \"15s\"", &decide))
+        },
+    ),
+    settings(
+        "concurrency",
+        "requests under way for each dyno, 75 % of its servers, as Knative's rule decides",
+        |app| {
+            let decide = format!(
+                "type = \"concurrency\", target = {}, utilization = 0.75, stable_window = \"60s\", panic_window = 0.25",
+                app.servers_per_dyno
+            );
+            format!("stabilization = \"8m\"\n{}", measure("concurrency", "5s", "window = \"15s\"", &decide))
+        },
+    ),
+    settings("queue", "workers for the requests that wait", |app| {
+        let decide = format!(
+            "type = \"queue\", latency = \"{}\", at_once = {}, utilization = 0.7, lower_after = \"8m\"",
+            ms(0.4 * app.objective_secs),
+            app.servers_per_dyno
+        );
+        measure("waiting", "5s", "", &decide)
     }),
     settings("2.1", "the rule of autoscalebot 2.1 with its defaults, on a heartbeat", |_| {
-        measure(
-            "probe",
-            "30s",
-            "timeout = \"1s\"",
-            "type = \"consecutive\", low = \"200ms\", high = \"1s\", fails = 3, passes = 5, increment = 1",
-        )
+        let decide = "type = \"consecutive\", low = \"200ms\", high = \"1s\", fails = 3, passes = 5, increment = 1";
+        measure("probe", "30s", "timeout = \"1s\"", decide)
     }),
-    settings("hpa", "Kubernetes' Horizontal Pod Autoscaler on utilisation: 70 % of the servers busy", |app| {
-        let target = 0.7 * f64::from(app.servers_per_dyno);
-        measure(
-            "concurrency",
-            "15s",
-            "window = \"30s\"",
-            &format!("type = \"target\", target = {target}, tolerance = 0.1"),
-        )
+    settings("hpa", "Kubernetes' Horizontal Pod Autoscaler with its defaults, on 70 % of the servers busy", |app| {
+        let decide =
+            format!("type = \"target\", target = {}, tolerance = 0.1", digits(0.7 * f64::from(app.servers_per_dyno)));
+        format!("stabilization = \"5m\"\n{}", measure("concurrency", "15s", "window = \"30s\"", &decide))
     }),
-    settings("knative", "Knative's Pod Autoscaler on requests under way, with its defaults", |app| {
-        let target = app.servers_per_dyno;
-        measure(
-            "concurrency",
-            "2s",
-            "window = \"2s\"",
-            &format!(
-                "type = \"concurrency\", target = {target}, utilization = 0.7, stable_window = \"60s\", panic_window = 0.1"
-            ),
-        )
+    settings("knative", "Knative's Pod Autoscaler with its defaults, on requests under way", |app| {
+        let decide = format!("type = \"concurrency\", target = {}, utilization = 0.7", app.servers_per_dyno);
+        measure("concurrency", "2s", "window = \"2s\"", &decide)
     }),
     Builtin { name: "heroku", doc: "Heroku's rule, read as a threshold on the p95 of an hour", make: Make::Heroku },
     Builtin {
@@ -85,6 +124,11 @@ pub(crate) const BUILTINS: &[Builtin] = &[
         make: Make::HerokuFitted,
     },
 ];
+
+/// Seconds as settings have them, in whole milliseconds.
+fn ms(secs: f64) -> String {
+    format!("{:.0}ms", (secs * 1000.0).max(1.0))
+}
 
 /// The text of one measurement with its policy.
 fn measure(source: &str, every: &str, more: &str, decide: &str) -> String {

@@ -10,6 +10,9 @@ use toml::{Table, Value};
 /// A parameter is tried at so many times the value it has.
 const FACTORS: [f64; 11] = [0.4, 0.55, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0];
 
+/// What is so about the app is nothing to choose.
+const FACTS: [&str; 1] = ["at_once"];
+
 /// Settings of one process with their numbers.
 #[derive(Debug, Clone)]
 pub(crate) struct Turns {
@@ -49,7 +52,7 @@ impl Turns {
             let Some(decide) = turns.decide(measure) else { continue };
             let kind = decide.get("type").and_then(Value::as_str);
             let Some(kind) = POLICIES.iter().find(|policy| Some(policy.description.name) == kind) else { continue };
-            let fields = kind.description.fields.iter();
+            let fields = kind.description.fields.iter().filter(|field| !FACTS.contains(&field.name));
             let knobs: Vec<_> =
                 fields.filter_map(|field| knob(measure, field.name, field.kind, decide.get(field.name)?)).collect();
             turns.knobs.extend(knobs);
@@ -142,16 +145,22 @@ fn milliseconds(text: &str) -> Option<f64> {
     Some(span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?.as_secs_f64() * 1000.0)
 }
 
+/// A number in three digits.
+pub(crate) fn digits(number: f64) -> f64 {
+    if number == 0.0 || !number.is_finite() {
+        return number;
+    }
+    let scale = 10_f64.powf(2.0 - number.abs().log10().floor());
+    (number * scale).round() / scale
+}
+
 impl Knob {
     /// The nearest value that can be written: whole where it must be, else three digits.
     fn round(&self, value: f64) -> f64 {
         let value = value.clamp(self.least, self.most);
         match self.holds {
             Holds::Whole | Holds::Time => value.round().max(1.0),
-            Holds::Number => {
-                let digits = 10_f64.powf(2.0 - value.abs().max(f64::MIN_POSITIVE).log10().floor());
-                ((value * digits).round() / digits).clamp(self.least, self.most)
-            }
+            Holds::Number => digits(value).clamp(self.least, self.most),
         }
     }
 
@@ -159,6 +168,7 @@ impl Knob {
         match self.holds {
             Holds::Whole => Value::Integer(value as i64),
             Holds::Number => Value::Float(value),
+            Holds::Time if value % 1000.0 == 0.0 => Value::String(format!("{}s", value / 1000.0)),
             Holds::Time => Value::String(format!("{value}ms")),
         }
     }
@@ -183,6 +193,7 @@ mod tests {
         assert_eq!(again.baseline(), [150.0, 900.0, 2.0]);
         let lines = turns.lines(&[150.0, 900.0, 2.0]);
         assert_eq!(lines.len(), 1);
+        assert!(turns.lines(&[200.0, 2000.0, 3.0])[0].contains("high = \"2s\""));
         assert!(lines[0].starts_with("decide = { ") && lines[0].contains("high = \"900ms\""), "{lines:?}");
     }
 
