@@ -1,5 +1,5 @@
 //! `rabbitmq`: queues of RabbitMQ, through its management API (<https://www.rabbitmq.com/docs/management>), or over AMQP
-//! ([`amqp`]), which tells the ready messages alone.
+//! (`amqp`), which tells the ready messages alone.
 //!
 //! - The path of the URL is the virtual host, as in the URLs of AMQP: none or `/` is the virtual host `/`, and what is written
 //!   in percent stays so, as the API wants it. Queue names are written in percent too.

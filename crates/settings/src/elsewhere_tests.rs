@@ -43,4 +43,8 @@ fn the_levels_are_in_the_unit_that_a_field_says() {
     assert!(said.contains("this measurement counts jobs"), "{said}");
     let said = unit("value = \"lateny\"", "low = 2, high = 10").unwrap_err().to_string();
     assert!(said.contains("depth") && said.contains("latency"), "{said}");
+    // A fault of another field is told alone.
+    let text = queue("\"http://cache.example/\"", "value = \"latency\"");
+    let said = world().toml(&text).unwrap_err().to_string();
+    assert!(said.contains("url: ") && !said.contains("decide"), "{said}");
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use autoscalebot_core::bounds::Reached;
+use autoscalebot_core::fields::{FieldType, MeasurementKind, Value, Values};
 use autoscalebot_core::gate::{GATES, Gate, GateKind};
 use autoscalebot_core::policy::{POLICIES, Policy};
 use autoscalebot_core::{BoundTable, BoundTables, MeasurementSpec, MinuteOfWeek, Rapid, Spec, Unit, Zero};
@@ -297,7 +298,7 @@ fn measurement(
     reader.only_known(table, path, &known);
     let common = plain(reader, MEASURE, table, &node.at, path);
     let values = reader.values(&kind.description, table, &node.at, path, Some(kind.unit));
-    let unit = values.as_ref().map_or(kind.unit, |values| kind.unit_of(values));
+    let unit = values.as_ref().map_or_else(|| kind.unit_of(&said(kind, table)), |values| kind.unit_of(values));
     let policy = policy(reader, table, node, path, Some(unit));
     let common = common?;
 
@@ -343,6 +344,17 @@ fn measurement(
         shadow: common.flag("shadow"),
     };
     Some((spec, Measurement { section: Section { kind: kind.description.name, values }, every }))
+}
+
+/// What a section says of its unit, though the rest of it can't be read: levels in that unit are then no faults of their own.
+fn said(kind: &MeasurementKind, table: &Table) -> Values {
+    let mut values = Values::default();
+    for field in kind.description.fields.iter().filter(|field| matches!(field.kind, FieldType::Counts(_))) {
+        if let Some(Node { item: Item::Text(text), .. }) = table.get(field.name) {
+            values.set(field.name, Value::Text(text.clone()));
+        }
+    }
+    values
 }
 
 fn policy(
