@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use autoscalebot_core::Record;
 use autoscalebot_store::marks::Marks;
-use autoscalebot_store::{Cursor, EventFilter, Filter, Page, ProcessKey, SampleQuery, Store};
+use autoscalebot_store::{Cursor, EventFilter, Filter, Page, ProcessKey, SampleQuery, Step, Store};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -15,8 +15,8 @@ use crate::ring::Ring;
 
 /// Marks in one series; the newest are kept.
 pub(crate) const MARKS: usize = 400;
-/// Steps in one series.
-const STEPS: usize = 4_000;
+/// Steps read at a time, and how often; a month in which more happens is shown up to there.
+const STEPS: (usize, usize) = (10_000, 10);
 
 /// The ranges of time that a chart may ask for, by name.
 pub(crate) const RANGES: &[(&str, SignedDuration)] = &[
@@ -267,10 +267,7 @@ impl Past {
             line
         });
         let measurements = measurements.collect();
-        let mut steps = Steps::default();
-        for step in self.store.steps(&key, from, to, STEPS)? {
-            steps.push(step.at.max(from), step.dynos, step.min, step.max);
-        }
+        let steps = self.steps(&key, (from, to), points)?;
         let page = Page { from: Some(from), to: Some(to), before: None, limit: 4 * MARKS };
         let filter = Filter { who: (&key).into(), page, changes_only: true, conditions: Vec::new() };
         let called = [Marks::SCALED, Marks::FAILED, Marks::DRY_RUN];
@@ -293,6 +290,45 @@ impl Past {
             .collect();
         marks.reverse();
         Ok(Series { from, to, steps, measurements, marks })
+    }
+
+    /// The steps of a range; where there are more than a chart can show, those that matter of each of its points.
+    fn steps(
+        &self,
+        key: &ProcessKey,
+        (from, to): (Timestamp, Timestamp),
+        points: usize,
+    ) -> Result<Steps, autoscalebot_store::StoreError> {
+        let mut all = Vec::new();
+        let mut begin = from;
+        for _ in 0..STEPS.1 {
+            let some = self.store.steps(key, begin, to, STEPS.0)?;
+            let (full, last) = (some.len() >= STEPS.0, some.last().map(|step| step.at));
+            all.extend(some);
+            match last {
+                Some(last) if full && last > begin => begin = last,
+                _ => break,
+            }
+        }
+        let mut steps = Steps::default();
+        if all.len() <= 4 * points {
+            all.iter().for_each(|step| steps.push(step.at.max(from), step.dynos, step.min, step.max));
+            return Ok(steps);
+        }
+        let width = (to.duration_since(from).as_secs_f64() / points.max(1) as f64).max(1.0);
+        let point = |step: &Step| ((seconds(step.at.max(from)) - seconds(from)) / width).floor();
+        for together in all.chunk_by(|one, next| point(one) == point(next)) {
+            // The lowest, the highest and the last: what a person would see of so many in one place.
+            let last = together.len() - 1;
+            let lowest = (0..=last).min_by_key(|n| together[*n].dynos.unwrap_or(u32::MAX)).unwrap_or(last);
+            let highest = (0..=last).max_by_key(|n| together[*n].dynos).unwrap_or(last);
+            let mut shown = [lowest, highest, last];
+            shown.sort_unstable();
+            for step in shown.map(|n| &together[n]) {
+                steps.push(step.at.max(from), step.dynos, step.min, step.max);
+            }
+        }
+        Ok(steps)
     }
 }
 

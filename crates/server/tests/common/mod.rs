@@ -83,7 +83,11 @@ pub fn spec(app: &str) -> Arc<Spec> {
 
 /// A server that has seen one tick of each app.
 pub async fn server(options: Options, apps: &[&str]) -> Router {
-    let store = Store::in_memory().unwrap();
+    server_over(Store::in_memory().unwrap(), options, apps).await
+}
+
+/// The same over a store that has a past.
+pub async fn server_over(store: Store, options: Options, apps: &[&str]) -> Router {
     let source = || Source { measure: Arc::new(Slow), every: Duration::from_secs(30), adviser: None };
     let plans = apps.iter().map(|app| AppPlan {
         key: (*app).into(),
