@@ -32,9 +32,12 @@ pub struct Frames<'a> {
     /// The first place at or after the second number where frames fit, if any was found; searched from the first number.
     /// It keeps a body of false starts from being searched again for each of them.
     searched: Option<(usize, Option<usize>)>,
+    /// The head that was looked at last, and where: the end of one frame is the beginning of the next.
+    looked: (usize, Head),
 }
 
 /// What stands at a place.
+#[derive(Debug, Clone, Copy)]
 enum Head {
     /// A message from here to there.
     Frame(usize, usize),
@@ -47,7 +50,7 @@ enum Head {
 impl<'a> Frames<'a> {
     /// The frames of a body.
     pub fn new(body: &'a [u8]) -> Self {
-        Self { body, at: 0, torn: Torn::default(), stepping: false, searched: None }
+        Self { body, at: 0, torn: Torn::default(), stepping: false, searched: None, looked: (usize::MAX, Head::None) }
     }
 
     /// What was no frame so far.
@@ -94,9 +97,11 @@ impl<'a> Frames<'a> {
 
     /// Whether a frame that ends here fits: at the end of the body, or before the head of another, whole or cut.
     #[inline]
-    fn fits(&self, end: usize) -> bool {
+    fn fits(&mut self, end: usize) -> bool {
         let next = self.skip_space(end);
-        next == self.body.len() || !matches!(self.head(next), Head::None) || self.cut_head(next)
+        let head = self.head(next);
+        self.looked = (next, head);
+        next == self.body.len() || !matches!(head, Head::None) || self.cut_head(next)
     }
 
     /// Whether the body ends within a head.
@@ -143,7 +148,8 @@ impl<'a> Iterator for Frames<'a> {
             if self.at >= self.body.len() {
                 return None;
             }
-            match self.head(self.at) {
+            let head = if self.looked.0 == self.at { self.looked.1 } else { self.head(self.at) };
+            match head {
                 Head::Frame(start, end) if self.fits(end) => {
                     (self.at, self.stepping) = (end, false);
                     return Some(&self.body[start..end]);

@@ -24,6 +24,14 @@ impl<'a> Message<'a> {
         // "<134>1 ": at most three digits.
         let close = rest.iter().take(4).position(|byte| *byte == b'>')?;
         let rest = rest.get(close + 1..)?.strip_prefix(b"1 ")?;
+        // The router's own head, with six digits of a fraction, is most of what comes.
+        if let Some((time, after)) = rest.split_at_checked(32)
+            && let Some(text) = after.strip_prefix(b" host heroku router - ")
+            && !time.contains(&b' ')
+        {
+            let text = text.strip_suffix(b"\n").unwrap_or(text);
+            return Some(Self { time, app: b"heroku", process: b"router", text });
+        }
         let (time, rest) = word(rest)?;
         let (_host, rest) = word(rest)?;
         let (app, rest) = word(rest)?;
