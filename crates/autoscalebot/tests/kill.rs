@@ -16,7 +16,7 @@ const PROCESS: &str = "min_dynos = 1\nmax_dynos = 500\ncooldown = { down = \"5m\
 
 #[test]
 fn a_kill_in_a_surge_forgets_nothing_that_matters() {
-    let kills = std::env::var("AUTOSCALEBOT_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(20);
+    let kills: u32 = std::env::var("AUTOSCALEBOT_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(20);
     let seed =
         std::env::var("AUTOSCALEBOT_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
     eprintln!("AUTOSCALEBOT_SEED={seed}");
@@ -38,6 +38,11 @@ fn a_kill_in_a_surge_forgets_nothing_that_matters() {
         surge(&heroku, &site, &folder, round);
         calm(&heroku, &site, &folder, round);
     }
+    // What is left of all those runs still replays to the same decisions.
+    let lines = folder.run(&["history", "--replay-format"]).expect(0);
+    assert!(lines.json_lines().iter().filter(|line| line["call"] == "ok").count() >= kills as usize / 2);
+    folder.write("lines.jsonl", &lines.out);
+    folder.run(&["replay", "--assert", "lines.jsonl"]).expect(0);
 }
 
 /// More dynos with each reading, until a kill at a random moment.
