@@ -79,7 +79,11 @@ on = ["needs_above_maximum"]
     );
     let ran = folder.run(&["check"]).expect(2);
     assert!(ran.out.is_empty());
-    insta::assert_snapshot!("problems", ran.err);
+    // What is known grows with each kind that is added; the rest of each line is this test's.
+    let lists =
+        |line: &str| line.split(" (known: ").next().and_then(|l| l.split(", one of ").next()).unwrap_or("").to_owned();
+    let shown: Vec<_> = ran.err.lines().map(lists).collect();
+    insta::assert_snapshot!("problems", shown.join("\n"));
     for command in [&["run", "--once"][..], &["plan"], &["measure", "--once"], &["replay", "x"], &["pause"]] {
         assert_eq!(folder.run(command).expect(2).err, ran.err, "{command:?}");
     }

@@ -1,8 +1,9 @@
-//! Dashboard, API and metrics: shows what the engine did, and takes pauses. It decides nothing.
+//! Dashboard, API and metrics, and the way in for drains and reports: shows what the engine did, and takes pauses. It decides
+//! nothing.
 //!
-//! Start at [`routes`](crate::routes): one table of every route, from which the router and the OpenAPI document are made.
-//! [`state`] is what the handlers see, [`guard`](crate::guard) and [`access`](crate::access) who may ask, `past` what is told
-//! of the past, `follow` how the engine's events come in. The dashboard is in `assets/`, written by hand; it asks the API only.
+//! Start at `routes.rs`: one table of every route, from which the router and the OpenAPI document are made. `state.rs` is what
+//! the handlers see, `guard.rs` and `access.rs` who may ask, `past.rs` what is told of the past, `follow.rs` how the engine's
+//! events come in. The dashboard is in `assets/`, written by hand; it asks the API and nothing else.
 
 mod access;
 mod api;

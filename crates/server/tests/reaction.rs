@@ -1,6 +1,6 @@
 //! From a breach on the wire to the scaling call: drains, adapters' reports and pushes, in virtual time and over real sockets.
 
-#![allow(clippy::unwrap_used)] // clippy.toml allows it in test functions; the helpers here are none.
+#![allow(clippy::unwrap_used, clippy::panic)] // clippy.toml allows it in test functions; the helpers here are none.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
