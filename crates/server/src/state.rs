@@ -1,4 +1,5 @@
-//! What the server is given ([`Setup`]), and what every handler sees (`Shared`). Nothing here decides anything; it holds what the engine says and what came of it.
+//! What the server is given ([`Setup`]), and what every handler sees (`Shared`). Nothing here decides anything; it holds what
+//! the engine says and what came of it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
