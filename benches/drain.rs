@@ -37,12 +37,14 @@ fn framing_and_router_fields(bencher: divan::Bencher<'_, '_>) {
     bencher.counter(ItemsCount::new(LINES)).bench_local(|| Batch::read(&body).hits.len());
 }
 
-#[divan::bench]
-fn syslog_loose(bencher: divan::Bencher<'_, '_>) {
+/// As it is used where the format is not known beforehand, and where it is.
+#[divan::bench(args = ["either", "rfc5424"])]
+fn syslog_loose(bencher: divan::Bencher<'_, '_>, variant: &str) {
+    let variant = if variant == "either" { syslog_loose::Variant::Either } else { syslog_loose::Variant::RFC5424 };
     let body = String::from_utf8(body()).unwrap_or_default();
     bencher.counter(ItemsCount::new(LINES)).bench_local(|| {
         let frames = Frames::new(body.as_bytes()).filter_map(|frame| std::str::from_utf8(frame).ok());
-        frames.map(|text| syslog_loose::parse_message(text, syslog_loose::Variant::RFC5424).msg.len()).sum::<usize>()
+        frames.map(|text| syslog_loose::parse_message(text, variant).msg.len()).sum::<usize>()
     });
 }
 

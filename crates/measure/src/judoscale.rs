@@ -159,8 +159,8 @@ mod tests {
 
     #[test]
     fn job_reports_tell_of_each_queue() {
-        let rq = bodies("judoscale.jsonl").into_iter().map(|body| read(&body).unwrap());
-        let rq = rq.filter(|report| !newest(report, Of::Depth).is_empty()).last().unwrap();
+        let mut rq = bodies("judoscale.jsonl").into_iter().map(|body| read(&body).unwrap());
+        let rq = rq.rfind(|report| !newest(report, Of::Depth).is_empty()).unwrap();
         assert_eq!(newest(&rq, Of::Latency), [("high".into(), 11191.0), ("default".into(), 11192.0)]);
         assert_eq!(newest(&rq, Of::Busy), [("high".into(), 0.0), ("default".into(), 1.0)]);
     }

@@ -225,3 +225,46 @@ const fn good(sender: Sender) -> Reply {
         Sender::Dynoscale => Reply::json(200, "{\"config\":{\"publish_frequency\":5}}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::intake::fixtures::bodies;
+
+    const SENDERS: [Sender; 5] =
+        [Sender::Push, Sender::Judoscale, Sender::HireFire, Sender::Dynoscale, Sender::AutoscaleAgent];
+
+    /// Recorded bodies with a few bytes changed, and bytes of any kind.
+    fn body() -> impl Strategy<Value = Vec<u8>> {
+        let files = ["judoscale", "judoscale-bullmq", "hirefire-resource-python", "dynoscale", "autoscale-agent"];
+        let all: Vec<_> = files.iter().flat_map(|file| bodies(&format!("{file}.jsonl"))).collect();
+        let changed = (proptest::sample::select(all), proptest::collection::vec((any::<usize>(), any::<u8>()), 0..6));
+        let changed = changed.prop_map(|(mut body, changes)| {
+            for (at, byte) in changes {
+                let at = at % body.len();
+                body[at] = byte;
+            }
+            body
+        });
+        prop_oneof![changed, proptest::collection::vec(any::<u8>(), 0..200)]
+    }
+
+    proptest! {
+        #[test]
+        fn report_properties(body in body()) {
+            for sender in SENDERS {
+                let Some(report) = read(sender, &body) else { continue };
+                prop_assert!(report.told.len() <= 2 * body.len() + 1);
+                for told in &report.told {
+                    let number = match told {
+                        crate::intake::Told::Waited { ms, .. } | crate::intake::Told::Served { ms, .. } => *ms,
+                        crate::intake::Told::Newest { value, .. } => *value,
+                    };
+                    prop_assert!(number.is_finite() && number >= 0.0);
+                }
+            }
+        }
+    }
+}

@@ -56,8 +56,7 @@ pub(crate) struct Listener {
 
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = f.debug_struct("Listener").field("sender", &self.source.sender).field("of", &self.tap.of).finish();
-        what
+        f.debug_struct("Listener").field("sender", &self.source.sender).field("of", &self.tap.of).finish()
     }
 }
 

@@ -83,12 +83,9 @@ pub(crate) fn report(report: &Report<'_>, source: &Source, now_ms: i64, counters
                     late += u64::from(!window.add(at_ms + correction, now_ms, hit));
                 }
                 // Numbers of processes are about their own process; those of queues are of the whole app, whoever tells them.
-                (Told::Newest { of: Of::Utilization, name, value }, kept @ Kept::Newest(_)) => {
-                    if about_it && tap.of == Of::Utilization {
-                        kept.newest(name, *value, now_ms);
-                    }
-                }
-                (Told::Newest { of, name, value }, kept @ Kept::Newest(_)) if *of == tap.of => {
+                (Told::Newest { of, name, value }, kept @ Kept::Newest(_))
+                    if *of == tap.of && (about_it || *of != Of::Utilization) =>
+                {
                     kept.newest(name, *value, now_ms);
                 }
                 _ => {}

@@ -10,11 +10,14 @@ use subtle::ConstantTimeEq;
 
 use super::source::{Sender, Source};
 
+/// Tokens of one hash, with their sources.
+type Known = Vec<(Secret, Arc<Source>)>;
+
 /// The sources by their tokens.
 #[derive(Default)]
 pub(crate) struct Tokens {
     keys: RandomState,
-    sources: RwLock<HashMap<u64, Vec<(Secret, Arc<Source>)>>>,
+    sources: RwLock<HashMap<u64, Known>>,
 }
 
 impl Tokens {

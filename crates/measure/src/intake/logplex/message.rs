@@ -82,7 +82,8 @@ pub fn parse_time(text: &[u8]) -> Option<i64> {
             return None;
         }
         for place in 0..3 {
-            ms = ms * 10 + if place < digits { i64::from(fraction[place] - b'0') } else { 0 };
+            let digit = fraction[..digits].get(place).map_or(0, |digit| digit - b'0');
+            ms = ms * 10 + i64::from(digit);
         }
         rest = &fraction[digits..];
     }

@@ -94,7 +94,7 @@ impl<'a> RouterLine<'a> {
             _ => upto_space(rest)?,
         };
         let rest = after_id.strip_prefix(b"fwd=\"")?;
-        let end = rest.iter().take(64).position(|byte| *byte == b'"')?;
+        let end = memchr(b'"', rest.get(..64).unwrap_or(rest))?;
         line.fwd = &rest[..end];
         if line.host.first() == Some(&b'"') || memchr(b'\\', line.fwd).is_some() {
             return None;
@@ -181,7 +181,7 @@ impl<'a> RouterLine<'a> {
 /// Up to the next space, which must be within 64 bytes, and what follows it.
 #[inline]
 fn upto_space(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = text.iter().take(64).position(|byte| *byte == b' ')?;
+    let end = memchr(b' ', text.get(..64).unwrap_or(text))?;
     Some((&text[..end], &text[end + 1..]))
 }
 
