@@ -1,6 +1,6 @@
 //! From a request's path, headers and body to a reading: tokens, drains, reports and pushes, on a clock of the test's own.
 
-#![allow(clippy::unwrap_used)] // clippy.toml allows it in test functions; the helpers here are none.
+#![allow(clippy::unwrap_used, clippy::panic)] // clippy.toml allows it in test functions; the helpers here are none.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
