@@ -41,14 +41,11 @@ pub(crate) const PROCESS: &str = "web";
 /// Every one, in the order of tables.
 pub(crate) const BUILTINS: &[Builtin] = &[
     settings(RECOMMENDED, "what this program recommends where response times and their load are measured", |app| {
-        let (objective, servers) = (ms(app.objective_secs), app.servers_per_dyno);
-        // A minute is mostly better than its worst moment, for which the model plans: four times the share that may be slow.
-        let percentile = 100.0 - (400.0 * app.slow_share).clamp(0.01, 5.0);
-        let lead = ms(app.boot_secs + 60.0);
-        let variation = app.service.shape.scv();
+        let (objective, servers, boot) = (ms(app.objective_secs), app.servers_per_dyno, ms(app.boot_secs));
+        let (percentile, variation) = (digits(100.0 - 100.0 * planned_share(app)), app.service.shape.scv());
         let decide = format!(
-            "type = \"response_time\", objective = \"{objective}\", at_once = {servers}, percentile = {percentile:.2}, \
-             variation = {variation}, headroom = 0.05, slack = 0.0, lead = \"{lead}\", lower_after = \"8m\""
+            "type = \"response_time\", objective = \"{objective}\", at_once = {servers}, percentile = {percentile}, \
+             variation = {variation}, headroom = 0.0, lead = \"{boot}\", lower_after = \"10m\""
         );
         measure("percentile", "5s", "window = \"15s\"", &decide)
     }),
@@ -124,6 +121,13 @@ pub(crate) const BUILTINS: &[Builtin] = &[
         make: Make::HerokuFitted,
     },
 ];
+
+/// The share of slow requests to plan for at any moment. Most moments are better than the worst, for which the dynos are
+/// there, so it is above the share that may be slow over all: nine times what the work alone leaves of that.
+fn planned_share(app: &App) -> f64 {
+    let alone = (-app.objective_secs / app.service.mean_secs).exp();
+    (9.0 * (app.slow_share - alone)).clamp(app.slow_share, 0.2_f64.max(app.slow_share)).min(0.5)
+}
 
 /// Seconds as settings have them, in whole milliseconds.
 fn ms(secs: f64) -> String {

@@ -276,12 +276,16 @@ impl ResponseTime {
             );
             return Proposal::want(wanted, why);
         }
+        // Where service alone is slower than the objective more often than may be, requests are slow however many dynos there
+        // are: that is no reason to add any, nor to keep them.
+        let alone = (-self.model.objective_secs / load.service_secs).exp();
+        let in_reach = alone < self.model.slow_share;
         // The model is content, the requests are not: it is wrong about this app.
-        if slow_since.is_some_and(|since| since >= self.lead + SignedDuration::from_mins(1)) {
+        if in_reach && slow_since.is_some_and(|since| since >= self.lead + SignedDuration::from_mins(1)) {
             let why = Phrase::with("slower than the objective although {0} dynos should do", [f64::from(wanted)]);
             return Proposal::want(dynos.saturating_add((dynos / 10).max(1)), why);
         }
-        if slow_lately {
+        if in_reach && slow_lately {
             let why =
                 Phrase::with("slower than the objective: nothing is removed, {0} dynos should do", [wanted.into()]);
             return Proposal::want(dynos, why);

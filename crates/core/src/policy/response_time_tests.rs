@@ -73,6 +73,14 @@ fn the_measured_percentile_keeps_watch() {
 }
 
 #[test]
+fn an_objective_out_of_reach_calls_for_no_dynos() {
+    // Of requests of 0.3 s, 19 % take longer than 0.5 s by themselves.
+    let long = Detail { rate: Some(10.0), service_ms: Some(300.0), ..Detail::default() };
+    assert_eq!(wanted(20, vec![(900.0, long); 40]), wanted(20, vec![(100.0, long); 40]));
+    assert!(wanted(20, vec![(900.0, long); 40]) < Some(10));
+}
+
+#[test]
 fn without_a_load_by_readings() {
     let none = Detail::default();
     assert_eq!(wanted(8, [(600.0, none), (100.0, none), (600.0, none)]), Some(10));
