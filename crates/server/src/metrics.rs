@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use autoscalebot_core::{Call, Event, EventKind, Reading, Record, Unit};
+use autoscalebot_measure::intake::Counts as IntakeCounts;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -99,7 +100,8 @@ impl Collector for Scrape {
         out.counters("autoscalebot_store_lost", about, [(vec![], lost)])?;
         present(out, &newest)?;
         measurements(out, &newest)?;
-        counts(out, &shared.counters.all())
+        counts(out, &shared.counters.all())?;
+        intake(out, &shared.intake.counts())
     }
 }
 
@@ -168,6 +170,22 @@ fn counts(out: &mut Out<'_, '_>, counts: &Counts) -> fmt::Result {
     let answers = answers.map(|(class, count)| (vec![("status", format!("{class}xx"))], *count));
     out.counters("autoscalebot_http_requests", "Requests that this server answered", answers)?;
     out.counters("autoscalebot_events_lost", "Events that came too fast for this server", [(vec![], counts.lost)])
+}
+
+/// What was sent to this program; new counters of the intake are told of by themselves.
+fn intake(out: &mut Out<'_, '_>, counts: &IntakeCounts) -> fmt::Result {
+    for (name, help, count) in counts.list() {
+        // A name of a metric says what is counted; the intake's own need not.
+        let what = match name {
+            "refused" | "shed" | "repeated" => "requests_",
+            "late" => "samples_",
+            _ => "",
+        };
+        let name = format!("autoscalebot_intake_{what}{name}");
+        // The encoder ends the sentence.
+        out.counters(&name, help.trim_end_matches('.'), [(vec![], count)])?;
+    }
+    Ok(())
 }
 
 type Labels<'a> = Vec<(&'static str, &'a str)>;

@@ -132,6 +132,23 @@ async fn health() {
     }
 }
 
+#[tokio::test]
+async fn what_was_sent_is_counted_and_the_docs_know_each_name() {
+    let router = local(&["shop"]).await;
+    assert_eq!(ask(&router, "POST", "/drains/no-such-token", &[], "").await.status.as_u16(), 403);
+    let metrics = get(&router, "/metrics").await.body;
+    for line in ["autoscalebot_intake_requests_refused_total 1", "autoscalebot_intake_lines_total 0"] {
+        assert!(metrics.lines().any(|said| said == line), "{line} is not in\n{metrics}");
+    }
+    let docs = include_str!("../../../docs/metrics.md");
+    let names = metrics.lines().filter(|line| line.starts_with("autoscalebot_intake_"));
+    let names: Vec<_> = names.map(|line| line.split(' ').next().unwrap()).collect();
+    assert!(names.len() >= 11, "{names:?}");
+    for name in names {
+        assert!(docs.contains(&format!("`{name}`")), "{name} is not in docs/metrics.md");
+    }
+}
+
 /// Puts names into a path of the document.
 fn filled(path: &str) -> String {
     path.replace("{app}", "shop").replace("{process}", "web").replace("{name}", "app.js")
