@@ -5,15 +5,13 @@
 
 use std::sync::OnceLock;
 
-use autoscalebot_store::{Entry, EventFilter, Filter, Page, ProcessKey, Retention, SampleQuery, Store};
-use common::{Ticker, at, day, spec};
+use autoscalebot_store::{EventFilter, Filter, Page, ProcessKey, SampleQuery, Store};
+use common::at;
+use common::month::{DAY, DAYS, fill};
 use tempfile::TempDir;
 
 #[path = "../crates/store/tests/common/mod.rs"]
 mod common;
-
-const DAYS: i64 = 30;
-const DAY: i64 = 86_400;
 
 fn main() {
     month();
@@ -31,7 +29,7 @@ fn month() -> &'static Store {
             let processes =
                 std::env::var("AUTOSCALEBOT_BENCH_PROCESSES").ok().and_then(|n| n.parse().ok()).unwrap_or(5);
             let began = std::time::Instant::now();
-            fill(&store, processes);
+            fill(&store, processes, at(0));
             let mb = std::fs::metadata(&file).unwrap().len() as f64 / 1e6;
             let used = store.used_bytes().unwrap() as f64 / 1e6;
             println!(
@@ -41,29 +39,6 @@ fn month() -> &'static Store {
             (folder, store)
         })
         .1
-}
-
-fn fill(store: &Store, processes: usize) {
-    let mut tickers: Vec<_> = (0..processes).map(|n| Ticker::new(spec(&format!("app{n}"), "web"))).collect();
-    let mut batch: Vec<Entry> = Vec::new();
-    for second in (0..DAYS * DAY).step_by(30) {
-        for (n, ticker) in tickers.iter_mut().enumerate() {
-            batch.extend(ticker.entries(at(second), Some(day(second + 977 * n as i64))));
-        }
-        if batch.len() > 2_000 {
-            store.write(&batch).unwrap();
-            batch.clear();
-        }
-        if second % 3600 == 0 {
-            clean(store, second);
-        }
-    }
-    store.write(&batch).unwrap();
-    clean(store, DAYS * DAY);
-}
-
-fn clean(store: &Store, second: i64) {
-    while store.clean(&Retention::default(), at(second)).unwrap() {}
 }
 
 fn samples(bencher: divan::Bencher<'_, '_>, seconds: i64) {

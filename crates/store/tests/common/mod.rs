@@ -13,6 +13,7 @@ use autoscalebot_store::Entry;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+pub mod month;
 pub mod postgres;
 
 pub fn at(second: i64) -> Timestamp {
