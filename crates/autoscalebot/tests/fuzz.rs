@@ -31,7 +31,8 @@ impl AllKinds {
     }
 }
 
-/// Pieces that settings are made of, and some that they should not be.
+/// Pieces that settings are made of, and some that they should not be. None holds the planted secret: set into a name, it would
+/// be no secret any more.
 const PIECES: &[&str] = &[
     "\"",
     "'",
@@ -80,7 +81,7 @@ const PIECES: &[&str] = &[
     "x if y else z",
     "min_dynos",
     "MAX_DYNOS",
-    "https://u:planted-secret-0123456789abcdef0123@h/",
+    "https://u:p@h/",
 ];
 
 fn mutate(seed: &str, random: &mut fastrand::Rng) -> String {
