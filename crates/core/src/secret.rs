@@ -30,15 +30,22 @@ impl fmt::Display for Secret {
     }
 }
 
-/// A URL as it may be shown: with its password masked.
+/// A URL as it may be shown: with its password masked, and a user name that stands alone as well, as tokens are often given
+/// that way.
 ///
 /// ```
-/// let url = url::Url::parse("https://mon:pw@mq.example/x").unwrap();
-/// assert_eq!(autoscalebot_core::masked_url(&url), "https://mon:***@mq.example/x");
+/// let shown = |url: &str| autoscalebot_core::masked_url(&url::Url::parse(url).unwrap());
+/// assert_eq!(shown("https://mon:pw@mq.example/x"), "https://mon:***@mq.example/x");
+/// assert_eq!(shown("https://token@mq.example/x"), "https://***@mq.example/x");
 /// ```
 pub fn masked_url(url: &url::Url) -> String {
     let mut shown = url.clone();
-    if shown.password().is_some() && shown.set_password(Some("***")).is_err() {
+    let masked = match (shown.password().is_some(), shown.username().is_empty()) {
+        (true, _) => shown.set_password(Some("***")),
+        (false, false) => shown.set_username("***"),
+        (false, true) => Ok(()),
+    };
+    if masked.is_err() {
         return format!("{}://***", url.scheme());
     }
     shown.to_string()
