@@ -12,7 +12,7 @@ fn queue(url: &str, rest: &str) -> String {
 fn world() -> World {
     let url = format!("redis://:{PASSWORD}@cache.example:6379/1");
     World::variables(&[("HEROKU_API_KEY", "key"), ("REDIS_URL", &url), ("OTHER", "cache.example")])
-        .file("/work/redis", &format!("{url}\n"))
+        .file("/srv/redis", &format!("{url}\n"))
 }
 
 #[test]

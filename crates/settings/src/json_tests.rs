@@ -90,7 +90,7 @@ fn mail_and_log_of_a_django_project_are_its_own() {
 #[test]
 fn only_what_python_has_to_compute_is_run() {
     let literal = |text: &str| {
-        let world = world().file("/work/s.py", text);
+        let world = world().file("/srv/s.py", text);
         world.outside(|outside| is_literal(Path::new("s.py"), outside))
     };
     assert!(literal("HEROKU_APP_NAME = 'shop'\nMAX_DYNOS = {'0:00': 2}\n"));

@@ -137,7 +137,7 @@ impl World {
             self.files.get(&*path.to_string_lossy()).cloned().ok_or(io::Error::from(io::ErrorKind::NotFound))
         };
         let variables = || self.variables.keys().cloned().collect();
-        run(&Outside { variable: &variable, variables: &variables, read: &read, folder: Path::new("/work") })
+        run(&Outside { variable: &variable, variables: &variables, read: &read, folder: Path::new("/srv") })
     }
 
     pub(crate) fn toml(&self, text: &str) -> Result<Loaded, Problems> {

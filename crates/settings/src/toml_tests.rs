@@ -289,7 +289,7 @@ fn where_settings_are_found() {
     assert_eq!(find(&here), Ok(Source::Environment));
     let at_home = here.clone().file("/home/me/.config/autoscalebot/autoscalebot.toml", GOOD);
     assert_eq!(find(&at_home), Ok(Source::Toml("/home/me/.config/autoscalebot/autoscalebot.toml".into())));
-    let both = at_home.file("/work/autoscalebot.toml", GOOD);
+    let both = at_home.file("/srv/autoscalebot.toml", GOOD);
     assert_eq!(find(&both), Ok(Source::Toml("autoscalebot.toml".into())));
     let said = find(&World::default()).unwrap_err();
     assert!(said.contains("autoscalebot init") && said.contains("autoscalebot demo"), "{said}");
@@ -314,7 +314,7 @@ fn one_of_several_platforms_must_be_named() {
     let text = GOOD.to_owned() + "[platforms.here]\ntype = \"local\"\nformation = { web = 2 }";
     let loaded = world().toml(&text).unwrap();
     assert_eq!(loaded.warnings.to_string(), "autoscalebot.toml:15: platforms.here: no app is on this platform");
-    assert_eq!(loaded.settings.platforms["here"].values.text("procfile"), Some("/work/Procfile"));
+    assert_eq!(loaded.settings.platforms["here"].values.text("procfile"), Some("/srv/Procfile"));
 }
 
 #[test]
@@ -392,7 +392,7 @@ fn a25_passwords_in_urls() {
 
 #[test]
 fn a34_secrets_are_in_no_output() {
-    let world = World::variables(&[("KEY", TOKEN)]).file("/work/pw.txt", &format!("{PASSWORD}\n"));
+    let world = World::variables(&[("KEY", TOKEN)]).file("/srv/pw.txt", &format!("{PASSWORD}\n"));
     for key in ["{ env = \"KEY\" }".to_owned(), "{ file = \"pw.txt\" }".into(), format!("\"{TOKEN}\"")] {
         let text = GOOD.replace("{ env = \"HEROKU_API_KEY\" }", &key);
         let text = text.replace("https://shop", &format!("https://me:{PASSWORD}@shop"))

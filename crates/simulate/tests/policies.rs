@@ -15,7 +15,7 @@ use autoscalebot_simulate::{
 use common::{bounds, consecutive, constant, fixed};
 
 fn flash_crowd() -> Scenario {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/synthetic-flash-crowd.csv");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/traffic/synthetic-flash-crowd.csv");
     Scenario::new(Trace::read(&path, 1.0).unwrap())
 }
 
@@ -191,7 +191,7 @@ fn rivals_and_the_optimum_in_one_table() {
 
 #[test]
 fn tuning_finds_the_better_and_knows_noise() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/synthetic-diurnal.csv");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/traffic/synthetic-diurnal.csv");
     let mut trace = Trace::read(&path, 1.0).unwrap();
     trace.requests.truncate(2 * 1440);
     let scenario = Scenario { mode: Mode::Fluid, ..Scenario::new(trace) };

@@ -41,7 +41,7 @@ fn queueing_formulas_give_the_reference_figures() {
 
 fn trace_file(name: &str) -> Option<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    [here.join("tests/data"), here.join("../../../shared/traffic")]
+    [here.join("../../examples/traffic"), here.join("../../../shared/traffic")]
         .into_iter()
         .map(|dir| dir.join(name))
         .find(|p| p.exists())
