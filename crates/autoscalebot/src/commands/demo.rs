@@ -226,24 +226,25 @@ impl Show {
     /// Never ends: shows each second until it is dropped.
     async fn progress(&self, load: &Load, told: &Shared) {
         let mut beat = tokio::time::interval(Duration::from_secs(1));
+        let mut sent_before = 0;
         loop {
             beat.tick().await;
             if self.quiet {
                 continue;
             }
             let now = load.elapsed();
-            let report = load.so_far();
-            let rate = report.rate(now.saturating_sub(Duration::from_secs(1)), now);
+            // Those who came, answered or not: in a surge most still wait.
+            let sent = load.so_far().sent;
+            let came = sent - std::mem::replace(&mut sent_before, sent);
             let last = lock(told).records.last().map(|(_, record)| Arc::clone(record));
             let line = match &last {
                 Some(record) => format!(
-                    "{:>3} s  {:>3.0} visitors/s  {} dynos  {}",
+                    "{:>3} s  {came:>3} visitors/s  dynos {}  {}",
                     now.as_secs(),
-                    rate,
                     record.after.map_or_else(|| "?".into(), |dynos| dynos.to_string()),
                     record.sentence()
                 ),
-                None => format!("{:>3} s  {rate:>3.0} visitors/s", now.as_secs()),
+                None => format!("{:>3} s  {came:>3} visitors/s", now.as_secs()),
             };
             let _ = writeln!(std::io::stderr(), "{line}");
         }

@@ -174,13 +174,6 @@ impl LoadReport {
         let rank = (times.len() * 95).div_ceil(100);
         times.get(rank.checked_sub(1)?).map(|time| time.as_secs_f64() * 1e3)
     }
-
-    /// Requests a second that were sent between these times.
-    pub(crate) fn rate(&self, from: Duration, to: Duration) -> f64 {
-        let length = to.saturating_sub(from).as_secs_f64();
-        let count = self.visits.iter().filter(|visit| (from..to).contains(&visit.sent_at)).count();
-        if length > 0.0 { count as f64 / length } else { 0.0 }
-    }
 }
 
 /// One request on a connection of its own; the status of a whole answer.
@@ -231,7 +224,6 @@ mod tests {
         let hundred = report((1..=100).rev().map(|ms| visit(ms, Some(200))).collect());
         assert_eq!(of(&hundred), Some(95.0));
         assert_eq!(hundred.p95_ms(Duration::from_secs(2), Duration::from_secs(3)), None);
-        assert!((hundred.rate(all.0, all.1) - 50.0).abs() < 1e-9);
         let failed = report(vec![visit(1, Some(503)), visit(1, None), visit(9, Some(204))]);
         assert_eq!((failed.failed(), of(&failed)), (2, Some(9.0)));
     }
