@@ -28,6 +28,7 @@ pub mod intake;
 pub mod json;
 pub mod judoscale;
 mod number;
+pub mod otlp;
 #[cfg(test)]
 mod payload_properties;
 mod postgres;
@@ -102,6 +103,7 @@ pub const MEASUREMENTS: &[MeasureEntry] = &[
     hirefire::ENTRY,
     json::ENTRY,
     judoscale::ENTRY,
+    otlp::ENTRY,
     procrastinate::ENTRY,
     prometheus::ENTRY,
     push::ENTRY,

@@ -14,15 +14,19 @@ use axum::response::{IntoResponse, Response};
 pub(crate) async fn take(intake: &Arc<Intake>, path: &str, request: Request) -> Response {
     let ticket = match intake.admit(request.method().as_str(), path, request.headers()) {
         Ok(ticket) => ticket,
-        Err(reply) => return answer(&reply),
+        Err(reply) => return answer(reply),
     };
     let Ok(body) = to_bytes(request.into_body(), ticket.limit()).await else {
-        return answer(&Reply::TOO_LARGE);
+        return answer(ticket.too_large());
     };
-    answer(&ticket.accept(&body))
+    answer(ticket.accept(&body))
 }
 
-fn answer(reply: &Reply) -> Response {
+fn answer(reply: Reply) -> Response {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, [(header::CONTENT_TYPE, HeaderValue::from_static(reply.content_type))], reply.body).into_response()
+    let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static(reply.content_type))];
+    let mut response = (status, content_type, reply.body).into_response();
+    let again = reply.retry_after_secs.map(|secs| (header::RETRY_AFTER, HeaderValue::from(secs)));
+    response.headers_mut().extend(again);
+    response
 }

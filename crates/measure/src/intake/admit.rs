@@ -7,12 +7,14 @@
 //! | `POST /samples/TOKEN` | pushed samples |
 //! | `POST /judoscale/TOKEN/v3/reports` | Judoscale's adapters; `//v3/reports` too, from a base URL that ends in `/` |
 //! | `POST /dynoscale/TOKEN` | Dynoscale's agent |
+//! | `POST /otlp/TOKEN/v1/traces`, `/v1/metrics`, `/v1/logs`; without TOKEN with `Authorization: Bearer` | OpenTelemetry |
 //! | `POST /` with `HireFire-Token` | HireFire's packages |
 //! | `POST /` with `Autoscale-Metric-Token` | Autoscale.app's agent |
 //!
 //! Senders give up or send again at any error, which helps nobody in an overload. So what there is no room for is left
-//! unread, counted, and answered with a 2xx; a 4xx is for a token that is not known, and for a body that cannot be one.
+//! unread, counted, and answered with a 2xx (but for OpenTelemetry, whose senders come again when they are told to); a 4xx is for a token that is not known, and for a body that cannot be one.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -23,7 +25,7 @@ use super::logplex::Batch;
 use super::report::Report;
 use super::source::{Sender, Source};
 use super::{Intake, pour};
-use crate::{autoscale_agent, dynoscale, hirefire, judoscale, push};
+use crate::{autoscale_agent, dynoscale, hirefire, judoscale, otlp, push};
 
 /// The most bytes of bodies under way at a time.
 const ROOM: usize = 32 << 20;
@@ -38,16 +40,22 @@ pub struct Reply {
     /// The type of the body.
     pub content_type: &'static str,
     /// The body.
-    pub body: &'static str,
+    pub body: Cow<'static, [u8]>,
+    /// When the sender is to come again, in seconds.
+    pub retry_after_secs: Option<u16>,
 }
 
 impl Reply {
     const fn text(status: u16, body: &'static str) -> Self {
-        Self { status, content_type: "text/plain; charset=utf-8", body }
+        Self::fixed(status, "text/plain; charset=utf-8", body)
     }
 
     const fn json(status: u16, body: &'static str) -> Self {
-        Self { status, content_type: "application/json", body }
+        Self::fixed(status, "application/json", body)
+    }
+
+    const fn fixed(status: u16, content_type: &'static str, body: &'static str) -> Self {
+        Self { status, content_type, body: Cow::Borrowed(body.as_bytes()), retry_after_secs: None }
     }
 
     /// That the body is longer than [`Ticket::limit`].
@@ -61,6 +69,8 @@ pub struct Ticket {
     limit: usize,
     /// The id that a repeated request has too.
     id: Option<u64>,
+    /// How telemetry is written.
+    call: Option<otlp::Call>,
     room: Room,
 }
 
@@ -93,21 +103,25 @@ impl Intake {
 
     /// Looks at a request before its body is read. An error is what to answer, its body unread.
     pub fn admit(self: &Arc<Self>, method: &str, path: &str, headers: &HeaderMap) -> Result<Ticket, Reply> {
-        let Some((sender, token)) = address(path, headers) else {
+        let Some(Address { sender, token, signal }) = address(path, headers) else {
             return Err(Reply::text(404, "there is nothing here\n"));
         };
         if method != "POST" {
             return Err(Reply::text(405, "send it with POST\n"));
         }
-        let Some(source) = self.tokens.find(sender, token) else {
+        let refused = |reply: Reply| {
             add(&self.counters.refused, 1);
-            return Err(Reply::text(403, "this token is not known: it is in no settings of this program\n"));
+            reply
+        };
+        let call = signal.map(|signal| otlp::Call::of(signal, headers)).transpose().map_err(refused)?;
+        let Some(source) = self.tokens.find(sender, token) else {
+            let unknown = || Reply::text(403, "this token is not known: it is in no settings of this program\n");
+            return Err(refused(call.map_or_else(unknown, otlp::Call::unknown)));
         };
         let limit = limit(sender);
         let length = header(headers, "content-length").and_then(|length| length.parse::<usize>().ok());
         if length.is_some_and(|length| length > limit) {
-            add(&self.counters.refused, 1);
-            return Err(Reply::TOO_LARGE);
+            return Err(refused(call.map_or(Reply::TOO_LARGE, otlp::Call::too_large)));
         }
         let bytes = length.unwrap_or(limit);
         let before = self.under_way.fetch_add(bytes, Ordering::Relaxed);
@@ -115,11 +129,11 @@ impl Intake {
         if before.saturating_add(bytes) > ROOM {
             add(&self.counters.shed, 1);
             source.lose(self.now().as_millisecond());
-            return Err(good(sender));
+            return Err(call.map_or_else(|| good(sender), otlp::Call::busy));
         }
         let id = header(headers, "logplex-frame-id").filter(|_| sender == Sender::Drain);
         let id = id.map(|id| self.id(id.as_bytes()));
-        Ok(Ticket { intake: Arc::clone(self), source, limit, id, room })
+        Ok(Ticket { intake: Arc::clone(self), source, limit, id, call, room })
     }
 }
 
@@ -129,25 +143,33 @@ impl Ticket {
         self.limit
     }
 
+    /// What to answer where the body is longer than its limit.
+    pub fn too_large(&self) -> Reply {
+        add(&self.intake.counters.refused, 1);
+        self.call.map_or(Reply::TOO_LARGE, otlp::Call::too_large)
+    }
+
     /// Takes the body.
     pub fn accept(self, body: &[u8]) -> Reply {
         let (intake, source) = (&self.intake, &self.source);
         let counters = &intake.counters;
         if body.len() > self.limit {
-            add(&counters.refused, 1);
-            return Reply::TOO_LARGE;
+            return self.too_large();
         }
         let now_ms = intake.now().as_millisecond();
         let id = match source.sender {
             // Two processes of an app may well send the same few numbers of the same second.
             Sender::HireFire | Sender::Push | Sender::AutoscaleAgent => None,
             Sender::Drain => self.id,
-            Sender::Judoscale | Sender::Dynoscale => Some(intake.id(body)),
+            Sender::Judoscale | Sender::Dynoscale | Sender::Otlp => Some(intake.id(body)),
         };
         if id.is_some_and(|id| source.state().repeated(id)) {
             source.hear(now_ms);
             add(&counters.repeated, 1);
-            return good(source.sender);
+            return self.call.map_or_else(|| good(source.sender), otlp::Call::good);
+        }
+        if let Some(call) = self.call {
+            return otlp::take(call, body, source, now_ms, counters);
         }
         if source.sender == Sender::Drain {
             pour::batch(&Batch::read(body), source, now_ms, counters);
@@ -167,7 +189,8 @@ impl Ticket {
 /// Reads a body as its sender writes it; none where it is no such thing.
 pub(crate) fn read(sender: Sender, body: &[u8]) -> Option<Report<'_>> {
     match sender {
-        Sender::Drain => None,
+        // These have forms of their own.
+        Sender::Drain | Sender::Otlp => None,
         Sender::Push => push::read(body),
         Sender::Judoscale => judoscale::read(body),
         Sender::HireFire => hirefire::read(body),
@@ -176,9 +199,16 @@ pub(crate) fn read(sender: Sender, body: &[u8]) -> Option<Report<'_>> {
     }
 }
 
-/// Who sends, and with which token.
-fn address<'a>(path: &'a str, headers: &'a HeaderMap) -> Option<(Sender, &'a str)> {
+/// Who sends, with which token, and of telemetry what.
+struct Address<'a> {
+    sender: Sender,
+    token: &'a str,
+    signal: Option<otlp::Signal>,
+}
+
+fn address<'a>(path: &'a str, headers: &'a HeaderMap) -> Option<Address<'a>> {
     let path = path.split('?').next()?;
+    let mut signal = None;
     let (sender, token) = if path == "/" {
         match (header(headers, "hirefire-token"), header(headers, "autoscale-metric-token")) {
             (Some(token), _) => (Sender::HireFire, token),
@@ -191,6 +221,11 @@ fn address<'a>(path: &'a str, headers: &'a HeaderMap) -> Option<(Sender, &'a str
             "drains" => (Sender::Drain, rest),
             "samples" => (Sender::Push, rest),
             "dynoscale" => (Sender::Dynoscale, rest),
+            "otlp" => {
+                let (what, token) = otlp::address(rest, headers)?;
+                signal = Some(what);
+                (Sender::Otlp, token)
+            }
             "judoscale" => {
                 let base = rest.strip_suffix("/v3/reports")?;
                 (Sender::Judoscale, base.strip_suffix('/').unwrap_or(base))
@@ -198,7 +233,7 @@ fn address<'a>(path: &'a str, headers: &'a HeaderMap) -> Option<(Sender, &'a str
             _ => return None,
         }
     };
-    (TOKEN.contains(&token.len()) && !token.contains('/')).then_some((sender, token))
+    (TOKEN.contains(&token.len()) && !token.contains('/')).then_some(Address { sender, token, signal })
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -212,6 +247,7 @@ const fn limit(sender: Sender) -> usize {
         Sender::Judoscale => 4 << 20,
         Sender::HireFire | Sender::Dynoscale => 1 << 20,
         Sender::AutoscaleAgent => 64 << 10,
+        Sender::Otlp => otlp::LIMIT,
         Sender::Push => 16 << 10,
     }
 }
@@ -220,7 +256,9 @@ const fn limit(sender: Sender) -> usize {
 const fn good(sender: Sender) -> Reply {
     match sender {
         Sender::Drain => Reply::text(200, ""),
-        Sender::Push | Sender::Judoscale | Sender::HireFire | Sender::AutoscaleAgent => Reply::json(200, "{}"),
+        Sender::Push | Sender::Judoscale | Sender::HireFire | Sender::AutoscaleAgent | Sender::Otlp => {
+            Reply::json(200, "{}")
+        }
         // In seconds; without it the agent reports twice a minute.
         Sender::Dynoscale => Reply::json(200, "{\"config\":{\"publish_frequency\":5}}"),
     }

@@ -32,7 +32,7 @@ counts! {
     requests,
     /// Requests that were refused, as their token is not known or their body is none.
     refused,
-    /// Requests that were left unread in an overload; the sender got its 2xx.
+    /// Requests that were left unread in an overload; the sender got its 2xx, or was told to come again where it does.
     shed,
     /// Requests that came a second time.
     repeated,
@@ -42,8 +42,10 @@ counts! {
     samples,
     /// Samples that were older than every window.
     late,
-    /// Lines and values that were not understood.
+    /// Lines, values, spans and points that were not understood.
     odd,
+    /// Spans and metrics that tell of no request, and telemetry that no measurement wants.
+    left_out,
     /// Stretches of drains that are no frames.
     broken_frames,
     /// Bytes of such stretches.

@@ -17,9 +17,10 @@ use autoscalebot_core::{Detail, Failure, Reading, Taken};
 use tokio::time::Instant;
 
 use super::source::{Kept, Of, Source, Tap};
-use super::window::{Summary, Window};
+use super::window::Summary;
 use super::{AT, Intake};
 use crate::Measure;
+use crate::otlp::{Known, Streams};
 
 /// The least time between two looks for news.
 const LOOK_GAP: Duration = Duration::from_millis(200);
@@ -61,29 +62,25 @@ impl fmt::Debug for Listener {
 }
 
 impl Listener {
-    /// Begins to listen. `window_ms`: for what is a percentile over time.
-    pub(crate) fn new(
-        intake: &Arc<Intake>,
-        source: Arc<Source>,
-        (process, of, queues): (&str, Of, &[String]),
-        window_ms: i64,
-        how: Listening,
-    ) -> Self {
-        let kept = match of {
-            Of::Service | Of::Connect | Of::Total | Of::QueueTime => Kept::Window(Window::new(window_ms)),
-            _ => Kept::Newest(Default::default()),
-        };
-        let tap = Tap::new(process, of, queues, kept);
+    /// Begins to listen through this tap.
+    pub(crate) fn new(intake: &Arc<Intake>, source: Arc<Source>, tap: Arc<Tap>, how: Listening) -> Self {
         source.listen(&tap);
         Self { intake: Arc::clone(intake), source, tap, how, peak: Mutex::default(), looked: Mutex::default() }
     }
 
     fn taken(&self, now_ms: i64) -> Result<Taken, Failure> {
-        let heard = self.source.heard().ok_or(Failure::Missing)?;
-        late(now_ms.saturating_sub(heard), self.how.silent_after_ms)?;
+        let heard = || {
+            let heard = self.source.heard().ok_or(Failure::Missing)?;
+            late(now_ms.saturating_sub(heard), self.how.silent_after_ms)
+        };
         match &mut *self.tap.kept() {
-            Kept::Window(window) => self.of_window(window, now_ms),
+            Kept::Window(window) => {
+                heard()?;
+                self.of_summary(&window.summary(now_ms, self.source.since()), window.stale(now_ms), now_ms)
+            }
+            Kept::Streams(streams) => self.of_streams(streams, now_ms),
             Kept::Newest(all) => {
+                heard()?;
                 all.retain(|_, (_, at)| now_ms.saturating_sub(*at) <= self.how.silent_after_ms);
                 let numbers = all.iter().map(|(name, (value, _))| (&**name, *value));
                 self.of_newest(numbers, now_ms)
@@ -91,14 +88,24 @@ impl Listener {
         }
     }
 
-    fn of_window(&self, window: &Window, now_ms: i64) -> Result<Taken, Failure> {
-        let summary = window.summary(now_ms, self.source.since());
-        let detail = self.detail(&summary, now_ms);
+    fn of_streams(&self, streams: &Streams, now_ms: i64) -> Result<Taken, Failure> {
+        match streams.known(now_ms, self.how.silent_after_ms) {
+            Known::Nothing => Err(Failure::Missing),
+            Known::NoRequest => {
+                Err(Failure::Other("telemetry comes, and no request of this process was in it yet".into()))
+            }
+            Known::Late(age) => late(age, 0).and(Err(Failure::Missing)),
+            Known::Summary(summary, stale) => self.of_summary(&summary, stale, now_ms),
+        }
+    }
+
+    fn of_summary(&self, summary: &Summary, stale: Option<i64>, now_ms: i64) -> Result<Taken, Failure> {
+        let detail = self.detail(summary, now_ms);
         if let Some(value) = summary.percentile(self.how.percentile) {
             let waited = (self.tap.of == Of::QueueTime).then_some(value);
             return Ok(Taken { reading: Reading::number(value), detail: Detail { latency_ms: waited, ..detail } });
         }
-        if let Some(age) = window.stale(now_ms) {
+        if let Some(age) = stale {
             late(age, 0)?;
         }
         match (summary.requests, summary.errors) {

@@ -4,7 +4,7 @@
 //!
 //! The HTTP side is the server's: for a request it asks [`Intake::admit`], reads the body up to [`Ticket::limit`], gives it
 //! to [`Ticket::accept`], and sends back the [`Reply`]. How each sender writes is in the folder of its kind (log drains:
-//! `logplex`); windows, clocks and tokens are in the files beside this one. Case by case: `router`, `push`, `judoscale`,
+//! `logplex`); windows, clocks and tokens are in the files beside this one. Case by case: `router`, `push`, `otlp`, `judoscale`,
 //! `hirefire`, `dynoscale`, `autoscale_agent`.
 
 mod admit;
@@ -19,7 +19,7 @@ pub(crate) mod settings;
 mod skew;
 mod source;
 mod tokens;
-mod window;
+pub(crate) mod window;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -32,11 +32,11 @@ use autoscalebot_core::fields::FieldError;
 use jiff::Timestamp;
 
 pub use admit::{Reply, Ticket};
-pub(crate) use counts::Counters;
+pub(crate) use counts::{Counters, add};
 pub use counts::Counts;
 use logplex::{Batch, RuntimeMetrics};
 pub(crate) use report::{Report, Told, plausible_ms, process_of, seconds};
-pub(crate) use source::{Of, Sender, Source};
+pub(crate) use source::{Kept, Of, Sender, Source};
 use tokens::Tokens;
 
 /// The name under which a pushed sample's own instant is kept, in milliseconds of the Unix epoch.

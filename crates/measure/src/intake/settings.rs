@@ -6,7 +6,9 @@ use autoscalebot_core::Secret;
 use autoscalebot_core::fields::{Field, FieldError, FieldType, Values};
 
 use super::listen::{Listener, Listening};
-use super::source::{Of, Sender};
+use super::source::{Kept, Of, Sender, Tap};
+use super::window::Window;
+use crate::otlp::{Filter, Streams};
 use crate::{Measure, MeasureContext};
 
 /// The token that is the identity of the sender.
@@ -73,15 +75,37 @@ pub(crate) fn listen(
         (Sender::Drain, None) => context.intake.local(context.app),
         _ => context.intake.source(sender, token(values)?, &owner)?,
     };
-    let how = Listening {
+    let kept = match of {
+        Of::Service | Of::Connect | Of::Total | Of::QueueTime => Kept::Window(Window::new(window_ms(values))),
+        _ => Kept::Newest(Default::default()),
+    };
+    let tap = Tap::new(context.process, of, values.texts("queues"), kept);
+    Ok(Arc::new(Listener::new(context.intake, source, tap, how(values, tells_all, sender == Sender::Push))))
+}
+
+/// A measurement of an app's telemetry.
+pub(crate) fn listen_to_telemetry(
+    values: &Values,
+    context: MeasureContext<'_>,
+    filter: Filter,
+) -> Result<Arc<dyn Measure>, FieldError> {
+    let source = context.intake.source(Sender::Otlp, token(values)?, context.app)?;
+    let kept = Kept::Streams(Streams::new(filter, window_ms(values)));
+    let tap = Tap::new(context.process, Of::Service, &[], kept);
+    Ok(Arc::new(Listener::new(context.intake, source, tap, how(values, true, false))))
+}
+
+fn how(values: &Values, tells_all: bool, always_news: bool) -> Listening {
+    Listening {
         percentile: values.number("percentile").unwrap_or(95.0),
         silent_after_ms: milliseconds(values, "silent_after").unwrap_or(120_000),
         tells_all,
-        always_news: sender == Sender::Push,
-    };
-    let window_ms = milliseconds(values, "window").unwrap_or(60_000);
-    let what = (context.process, of, values.texts("queues"));
-    Ok(Arc::new(Listener::new(context.intake, source, what, window_ms, how)))
+        always_news,
+    }
+}
+
+fn window_ms(values: &Values) -> i64 {
+    milliseconds(values, "window").unwrap_or(60_000)
 }
 
 fn milliseconds(values: &Values, name: &str) -> Option<i64> {

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use super::logplex::RuntimeMetrics;
 use super::skew::Skew;
 use super::window::Window;
+use crate::otlp::{Series, Streams};
 
 /// Ids of requests that are remembered, to know a repeated one.
 const IDS: usize = 64;
@@ -30,6 +31,8 @@ pub(crate) enum Sender {
     Dynoscale,
     /// Autoscale.app's agent.
     AutoscaleAgent,
+    /// Anything that exports OpenTelemetry.
+    Otlp,
 }
 
 /// What of a sender's numbers a measurement wants.
@@ -76,6 +79,8 @@ pub(crate) struct State {
     ids: VecDeque<u64>,
     /// Load and memory by dyno.
     pub(crate) dynos: BTreeMap<Box<str>, (RuntimeMetrics, i64)>,
+    /// The last points of histograms that count from their beginning on.
+    pub(crate) series: Series,
 }
 
 impl State {
@@ -111,6 +116,8 @@ pub(crate) enum Kept {
     Window(Window),
     /// The newest number of each name, with when it came.
     Newest(BTreeMap<Box<str>, (f64, i64)>),
+    /// Spans and histograms over a window of time.
+    Streams(Streams),
 }
 
 impl Kept {

@@ -36,6 +36,8 @@ pub(crate) struct Hit {
 /// The window.
 pub(crate) struct Window {
     step_ms: i64,
+    /// How many steps are looked at.
+    length: i64,
     steps: Box<[Step]>,
     /// When a sample came last that was older than the window, and how old.
     stale: Option<(i64, i64)>,
@@ -72,6 +74,16 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
+    /// Whether it has no sample to take percentiles of.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sketch.count() == 0
+    }
+
+    /// This one's numbers of requests, with the other's percentiles.
+    pub(crate) fn with_times_of(self, other: Self) -> Self {
+        Self { sketch: other.sketch, ..self }
+    }
+
     /// The percentile, from 0 to 100, by nearest rank: the least sample that so many per cent are no greater than. None
     /// without samples. (The sketch itself ranks downwards, so that of two samples the lesser would be the 99th.)
     pub(crate) fn percentile(&self, percent: f64) -> Option<f64> {
@@ -89,34 +101,64 @@ fn sketch() -> DDSketch {
 impl Window {
     /// A window of this length in milliseconds.
     pub(crate) fn new(length_ms: i64) -> Self {
+        Self::with_past(length_ms, 0)
+    }
+
+    /// A window of this length that can be looked at as of an instant that is up to `past_ms` ago.
+    pub(crate) fn with_past(length_ms: i64, past_ms: i64) -> Self {
         let step_ms = (length_ms / STEPS).max(SHORTEST_STEP);
-        let steps = (length_ms + step_ms - 1) / step_ms + 1;
+        let length = ((length_ms + step_ms - 1) / step_ms + 1).max(2);
         let empty = || Step { index: i64::MIN, sketch: None, sums: Sums::default() };
-        Self { step_ms, steps: (0..steps.max(2)).map(|_| empty()).collect(), stale: None }
+        let steps = length + (past_ms + step_ms - 1) / step_ms;
+        Self { step_ms, length, steps: (0..steps).map(|_| empty()).collect(), stale: None }
     }
 
     /// Adds what happened at `at_ms`, heard at `now_ms`. False: it is older than the window.
     pub(crate) fn add(&mut self, at_ms: i64, now_ms: i64, hit: Hit) -> bool {
+        self.add_many(at_ms, now_ms, hit, 1)
+    }
+
+    /// Adds what happened `count` times between two instants, evenly, the last of it at the end. False: all of it is older than
+    /// the window.
+    pub(crate) fn spread(&mut self, (from_ms, to_ms): (i64, i64), now_ms: i64, hit: Hit, count: u64) -> bool {
+        let until_ms = to_ms.min(now_ms) - 1;
+        let last = until_ms.div_euclid(self.step_ms);
+        let first = from_ms.min(until_ms).div_euclid(self.step_ms);
+        let steps = last.saturating_sub(first).saturating_add(1).min(i64::from(u32::MAX));
+        // Of a step, how many came until its end.
+        let until = |step: i64| (u128::from(count) * step as u128 / steps as u128) as u64;
+        let mut any = false;
+        for back in (0..steps.min(self.steps.len() as i64)).rev() {
+            let share = until(steps - back) - until(steps - back - 1);
+            if share > 0 {
+                any |= self.add_many((last - back) * self.step_ms, now_ms, hit, share);
+            }
+        }
+        any
+    }
+
+    /// Adds what happened `count` times at `at_ms`.
+    pub(crate) fn add_many(&mut self, at_ms: i64, now_ms: i64, hit: Hit, count: u64) -> bool {
         // What claims to come from the future comes from now.
         let at_ms = at_ms.min(now_ms);
         let index = at_ms.div_euclid(self.step_ms);
-        let count = self.steps.len() as i64;
-        if index <= now_ms.div_euclid(self.step_ms) - count {
+        let length = self.steps.len() as i64;
+        if index <= now_ms.div_euclid(self.step_ms) - length {
             self.stale = Some((now_ms, now_ms.saturating_sub(at_ms)));
             return false;
         }
-        let step = &mut self.steps[index.rem_euclid(count) as usize];
+        let step = &mut self.steps[index.rem_euclid(length) as usize];
         if step.index != index {
             *step = Step { index, sketch: step.sketch.take().map(cleared), sums: Sums::default() };
         }
-        step.sums.requests += u64::from(hit.request);
-        step.sums.errors += u64::from(hit.error);
+        step.sums.requests += u64::from(hit.request) * count;
+        step.sums.errors += u64::from(hit.error) * count;
         if let Some(service_ms) = hit.service_ms {
-            step.sums.served += 1;
-            step.sums.service_ms += service_ms;
+            step.sums.served += count;
+            step.sums.service_ms += service_ms * count as f64;
         }
         if let Some(value) = hit.value {
-            step.sketch.get_or_insert_with(|| Box::new(sketch())).add(value);
+            step.sketch.get_or_insert_with(|| Box::new(sketch())).add_with_count(value, count);
         }
         true
     }
@@ -124,10 +166,9 @@ impl Window {
     /// What is in the window at `now_ms`; nothing was heard before `since_ms`.
     pub(crate) fn summary(&self, now_ms: i64, since_ms: i64) -> Summary {
         let last = now_ms.div_euclid(self.step_ms);
-        let count = self.steps.len() as i64;
         let mut all = Sums::default();
         let mut merged = sketch();
-        for step in self.steps.iter().filter(|step| step.index > last - count && step.index <= last) {
+        for step in self.steps.iter().filter(|step| step.index > last - self.length && step.index <= last) {
             all.requests += step.sums.requests;
             all.errors += step.sums.errors;
             all.served += step.sums.served;
@@ -137,7 +178,7 @@ impl Window {
                 let _ = merged.merge(sketch);
             }
         }
-        let covered_ms = now_ms - (last - count + 1) * self.step_ms;
+        let covered_ms = now_ms - (last - self.length + 1) * self.step_ms;
         // A second at least: the rate of the first instants would be any number.
         let span_secs = covered_ms.min(now_ms - since_ms).max(1000) as f64 / 1000.0;
         let mean = (all.served > 0).then(|| all.service_ms / all.served as f64);
@@ -153,7 +194,7 @@ impl Window {
 
     /// How old the samples are that came lately and were too old to use, in milliseconds.
     pub(crate) fn stale(&self, now_ms: i64) -> Option<i64> {
-        let length = self.step_ms * self.steps.len() as i64;
+        let length = self.step_ms * self.length;
         self.stale.filter(|(heard, _)| now_ms - heard < length).map(|(heard, age)| age + (now_ms - heard))
     }
 }
@@ -221,6 +262,22 @@ mod tests {
         assert_eq!(window.summary(now + 70_000, 0).requests, 0);
         assert_eq!(window.stale(now), Some(90_000));
         assert_eq!(window.stale(now + 100_000), None);
+    }
+
+    #[test]
+    fn what_is_spread_over_a_time_is_whole_and_ends_at_its_end() {
+        let now = 1_000_000_000;
+        for (count, from) in [(1, now - 60_000), (7, now - 60_000), (60_000, now - 60_000), (5, now), (9, now + 5_000)]
+        {
+            let mut window = Window::new(60_000);
+            assert!(window.spread((from, now), now, hit(20.0), count));
+            assert_eq!(window.summary(now, 0).requests, count, "{from}");
+            assert!(window.summary(now + 58_000, 0).requests > 0, "{count}: the last at the end");
+        }
+        let mut window = Window::new(60_000);
+        assert!(window.spread((now - 600_000, now), now, hit(20.0), 600));
+        assert_eq!(window.summary(now, 0).requests, 60, "those of the last minute");
+        assert!(!window.spread((now - 600_000, now - 200_000), now, hit(20.0), 600));
     }
 
     #[test]
