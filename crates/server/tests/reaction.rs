@@ -117,6 +117,16 @@ fn sent(kind: &str, now: Timestamp, ms: u64) -> (String, HeaderMap, String) {
             headers.insert("hirefire-token", TOKEN.parse().unwrap());
             ("/".to_owned(), format!(r#"{{"{secs}":[{ms}]}}"#))
         }
+        "otlp" => {
+            headers.insert("content-type", "application/json".parse().unwrap());
+            let (end, start) = (now.as_nanosecond(), now.as_nanosecond() - i128::from(ms) * 1_000_000);
+            let status = r#"{"key":"http.response.status_code","value":{"intValue":200}}"#;
+            let span = format!(
+                r#"{{"kind":2,"startTimeUnixNano":"{start}","endTimeUnixNano":"{end}","attributes":[{status}]}}"#
+            );
+            let body = format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{span}]}}]}}]}}"#);
+            (format!("/otlp/{TOKEN}/v1/traces"), body)
+        }
         "dynoscale" => (format!("/dynoscale/{TOKEN}"), format!("{secs},{ms},web,\r\n")),
         _ => (format!("/samples/{TOKEN}"), format!(r#"{{"value":{ms}}}"#)),
     };
@@ -139,7 +149,7 @@ async fn post(address: SocketAddr, path: &str, headers: &HeaderMap, body: &[u8])
     std::str::from_utf8(&answer[9..]).unwrap().parse().unwrap()
 }
 
-const KINDS: [&str; 5] = ["router", "judoscale", "hirefire", "dynoscale", "push"];
+const KINDS: [&str; 6] = ["router", "judoscale", "hirefire", "dynoscale", "otlp", "push"];
 
 /// The 99th per cent of delays.
 fn worst(mut delays: Vec<Duration>) -> Duration {
