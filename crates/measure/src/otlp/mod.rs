@@ -177,6 +177,7 @@ impl Call {
 /// Takes a body to those who listen, and says what to answer. None: it is none, or too large.
 pub(crate) fn take(call: Call, body: &[u8], source: &Source, now_ms: i64, counters: &Counters) -> Reply {
     if call.signal == Signal::Logs {
+        add(&counters.requests, 1);
         return call.good();
     }
     let inflated = match call.gzip.then(|| inflate(body)).transpose() {

@@ -2,6 +2,8 @@
 //! (milliseconds), of explicit bounds or exponential
 //! (<https://opentelemetry.io/docs/specs/otel/metrics/data-model/#histogram>).
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use super::attributes::{Attributes, Filter};
 use super::read::{Point, Shape, Told, What, ZERO, milliseconds};
 use super::wire::{Broken, Field, Fields};
@@ -257,10 +259,12 @@ impl Raw {
             Shape::Bounds(self.bounds.iter().map(|bound| bound * unit_ms).collect())
         };
         let (resource, series) = attributes.ids();
+        let mut writer = DefaultHasher::new();
+        (resource, metric.name, cumulative.then_some(self.start_nanos)).hash(&mut writer);
         let taps = attributes.wanted(filters, Some(&outcome));
         Ok(Some(Point {
             what: What { service: attributes.service(), taps, start_ms, end_ms },
-            instance: resource ^ u64::from(metric.name == DURATIONS[0]),
+            writer: writer.finish(),
             series,
             cumulative,
             shape,

@@ -48,8 +48,9 @@ pub(crate) struct Request<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Point<'a> {
     pub(crate) what: What<'a>,
-    /// The resource and the metric.
-    pub(crate) instance: u64,
+    /// The resource, the metric, and where its counting began: several programs may share a resource, such as the workers of a
+    /// web server in one dyno.
+    pub(crate) writer: u64,
     /// The attributes of the point.
     pub(crate) series: u64,
     /// Whether it counts from its beginning on, again and again.

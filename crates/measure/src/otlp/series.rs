@@ -1,10 +1,11 @@
 //! From histograms that count from their beginning on to what is new in them: the last point of each series is kept, and
 //! taken from the next.
 //!
-//! - The first point of an instance says what was before it is known here, so it is no news, unless it begins no more than two
-//!   minutes before its end: then its requests are new.
-//! - A series that an instance begins later (another route, another status) began after the instance's point before.
-//! - Where a count has fallen or the beginning has moved, the program has begun anew: all that the point holds is new.
+//! - The first point of a program says what was before it is known here, so it is no news, unless it covers two minutes at most
+//!   or began after the sender was first heard: then its requests are new.
+//! - A series that a program begins later (another route, another status) began after the program's point before.
+//! - A program that begins anew says so by a new beginning, and is another one. Where a count has fallen and the beginning has
+//!   not moved, several programs call themselves the same; of that nothing is news.
 //! - A point no newer than the last is one that came late or twice, and says nothing.
 
 use std::collections::HashMap;
@@ -13,7 +14,7 @@ use super::read::{Point, Shape, ZERO};
 
 /// The most series of a sender; more are left out, and counted.
 const SERIES: usize = 4096;
-/// An instance that was silent for so long is gone, in milliseconds.
+/// A program that was silent for so long is gone, in milliseconds.
 const GONE_MS: i64 = 600_000;
 /// A first point that covers no more than this is news.
 const FRESH_MS: i64 = 120_000;
@@ -21,11 +22,16 @@ const FRESH_MS: i64 = 120_000;
 /// The last points of all series of a sender.
 #[derive(Debug, Default)]
 pub(crate) struct Series {
-    instances: HashMap<u64, Instance>,
+    writers: HashMap<u64, Writer>,
+    /// How many series they have together.
+    held: usize,
+    /// When the sender was first heard.
+    since_ms: Option<i64>,
 }
 
+/// A program that counts.
 #[derive(Debug)]
-struct Instance {
+struct Writer {
     heard_ms: i64,
     /// The end of its newest point, and of the one before.
     told_ms: i64,
@@ -35,7 +41,6 @@ struct Instance {
 
 #[derive(Debug)]
 struct Last {
-    start_ms: i64,
     end_ms: i64,
     shape: Shape,
     cells: Box<[(i32, u64)]>,
@@ -70,40 +75,40 @@ impl Series {
         if !point.cumulative {
             return Seen::News(all(what.start_ms));
         }
-        let full = self.instances.values().map(|instance| instance.series.len()).sum::<usize>() >= SERIES;
-        if full {
-            self.instances.retain(|_, instance| now_ms.saturating_sub(instance.heard_ms) < GONE_MS);
+        let since_ms = *self.since_ms.get_or_insert(now_ms);
+        if self.held >= SERIES {
+            self.writers.retain(|_, writer| now_ms.saturating_sub(writer.heard_ms) < GONE_MS);
+            self.held = self.writers.values().map(|writer| writer.series.len()).sum();
         }
-        let new = || Instance { heard_ms: now_ms, told_ms: what.end_ms, before_ms: None, series: HashMap::new() };
-        let instance = self.instances.entry(point.instance).or_insert_with(new);
-        if now_ms.saturating_sub(instance.heard_ms) >= GONE_MS {
-            *instance = new();
+        let full = self.held >= SERIES;
+        if full && !self.writers.contains_key(&point.writer) {
+            return Seen::TooMany;
         }
-        instance.heard_ms = now_ms;
-        if what.end_ms > instance.told_ms {
-            instance.before_ms = Some(instance.told_ms);
-            instance.told_ms = what.end_ms;
+        let new = || Writer { heard_ms: now_ms, told_ms: what.end_ms, before_ms: None, series: HashMap::new() };
+        let writer = self.writers.entry(point.writer).or_insert_with(new);
+        writer.heard_ms = now_ms;
+        if what.end_ms > writer.told_ms {
+            writer.before_ms = Some(writer.told_ms);
+            writer.told_ms = what.end_ms;
         }
-        let seen = match instance.series.get(&point.series) {
-            Some(last) if what.end_ms <= last.end_ms => return Seen::Nothing,
-            Some(last) if last.start_ms != what.start_ms => Seen::News(all(what.start_ms.max(last.end_ms))),
-            Some(last) => Seen::News(last.rest(point).unwrap_or_else(|| all(last.end_ms))),
-            None if full => return Seen::TooMany,
-            None => match instance.before_ms {
-                Some(before_ms) => Seen::News(all(what.start_ms.max(before_ms))),
-                None if what.end_ms - what.start_ms <= FRESH_MS => Seen::News(all(what.start_ms)),
-                None => Seen::Nothing,
-            },
+        let young = what.start_ms >= since_ms || what.end_ms - what.start_ms <= FRESH_MS;
+        let seen = match (writer.series.get(&point.series), writer.before_ms) {
+            (Some(last), _) if what.end_ms <= last.end_ms => return Seen::Nothing,
+            (Some(last), _) => last.rest(point).map_or(Seen::Nothing, Seen::News),
+            (None, _) if full => return Seen::TooMany,
+            (None, Some(before_ms)) => Seen::News(all(what.start_ms.max(before_ms))),
+            (None, None) if young => Seen::News(all(what.start_ms)),
+            (None, None) => Seen::Nothing,
         };
         let cells = point.cells.clone().into_boxed_slice();
-        let (start_ms, end_ms, shape, sum_ms) = (what.start_ms, what.end_ms, point.shape.clone(), point.sum_ms);
-        instance.series.insert(point.series, Last { start_ms, end_ms, shape, cells, sum_ms });
+        let last = Last { end_ms: what.end_ms, shape: point.shape.clone(), cells, sum_ms: point.sum_ms };
+        self.held += usize::from(writer.series.insert(point.series, last).is_none());
         seen
     }
 }
 
 impl Last {
-    /// What is in a later point and was not in this; none where the later one has less of anything: it began anew.
+    /// What is in a later point and was not in this; none where the later one has less of anything.
     fn rest(&self, point: &Point<'_>) -> Option<News> {
         let mine = match (&self.shape, &point.shape) {
             (mine, other) if mine == other => self.cells.to_vec(),
@@ -154,7 +159,7 @@ mod tests {
     fn point(series: u64, (start_ms, end_ms): (i64, i64), cells: &[(i32, u64)]) -> Point<'static> {
         Point {
             what: What { service: "shop", taps: 1, start_ms, end_ms },
-            instance: 1,
+            writer: start_ms as u64,
             series,
             cumulative: true,
             shape: Shape::Bounds([100.0, 200.0].into()),
@@ -195,16 +200,31 @@ mod tests {
         let mut all = Series::default();
         let at = HOUR;
         all.news(&point(1, (1, at), &[(0, 500)]), at);
-        let restarted = point(1, (at + 30_000, at + 60_000), &[(0, 600)]);
-        assert_eq!(all.news(&restarted, at), news(at + 30_000, at + 60_000, &[(0, 600)]), "by its beginning");
-        let fallen = point(1, (at + 30_000, at + 120_000), &[(0, 20)]);
-        assert_eq!(all.news(&fallen, at), news(at + 60_000, at + 120_000, &[(0, 20)]), "by its counts");
-        let mut other = point(1, (at + 30_000, at + 180_000), &[(0, 21)]);
+        let restarted = point(1, (at + 30_000, at + 600_000), &[(0, 600)]);
+        assert_eq!(all.news(&restarted, at), news(at + 30_000, at + 600_000, &[(0, 600)]), "begun since");
+        let young = point(1, (at - 10_000, at + 60_000), &[(0, 4)]);
+        assert_eq!(all.news(&young, at), news(at - 10_000, at + 60_000, &[(0, 4)]), "begun just before");
+        let mut other = point(1, (1, at + 60_000), &[(0, 501)]);
         other.shape = Shape::Bounds([50.0].into());
-        assert_eq!(all.news(&other, at), news(at + 120_000, at + 180_000, &[(0, 21)]), "by its bounds");
-        let mut young = point(1, (at, at + 60_000), &[(0, 4)]);
-        young.instance = 2;
-        assert_eq!(all.news(&young, at), news(at, at + 60_000, &[(0, 4)]), "an instance that has just begun");
+        assert_eq!(all.news(&other, at), Seen::Nothing, "other bounds");
+    }
+
+    #[test]
+    fn several_programs_of_one_resource_are_kept_apart() {
+        let mut all = Series::default();
+        let (mut at, starts) = (HOUR, [1_000, 2_000, 3_000]);
+        for round in 0..3_u64 {
+            for start in starts {
+                let seen = all.news(&point(1, (start, at), &[(0, start as u64 + round * 10)]), at);
+                let wanted = if round == 0 { Seen::Nothing } else { news(at - 60_000, at, &[(0, 10)]) };
+                assert_eq!(seen, wanted);
+                at += 100;
+            }
+            at += 60_000 - 300;
+        }
+        // Those that were forked with their counting begun cannot be told apart; they are not all counted again and again.
+        all.news(&point(1, (4_000, at), &[(0, 900)]), at);
+        assert_eq!(all.news(&point(1, (4_000, at + 1), &[(0, 800)]), at), Seen::Nothing);
     }
 
     #[test]
@@ -226,10 +246,12 @@ mod tests {
         for series in 0..SERIES as u64 {
             assert_ne!(all.news(&point(series, (1, HOUR), &[(0, 1)]), HOUR), Seen::TooMany);
         }
-        assert_eq!(all.news(&point(u64::MAX, (1, HOUR), &[(0, 1)]), HOUR), Seen::TooMany);
+        for writer in [1, 2, 3] {
+            assert_eq!(all.news(&point(u64::MAX, (writer, HOUR), &[(0, 1)]), HOUR), Seen::TooMany);
+        }
+        assert_eq!(all.writers.len(), 1);
         let mut other = point(1, (HOUR, HOUR + GONE_MS), &[(0, 1)]);
-        other.instance = 2;
         all.news(&other, HOUR + GONE_MS);
-        assert_eq!(all.instances.len(), 1, "who is gone makes room");
+        assert_eq!((all.writers.len(), all.held), (1, 1), "who is gone makes room");
     }
 }

@@ -103,7 +103,7 @@ impl Streams {
         let histograms = service.histograms.get_or_insert_with(new);
         histograms.from_ms = histograms.from_ms.min(from_ms);
         histograms.delta = !point.cumulative;
-        histograms.told(point.instance, to_ms, to_ms.saturating_sub(from_ms));
+        histograms.told(point.writer, to_ms, to_ms.saturating_sub(from_ms));
         let requests = news.cells.iter().fold(0_u64, |all, (_, count)| all.saturating_add(*count));
         let mean_ms = news.sum_ms.map(|sum| sum / requests.max(1) as f64).filter(|mean| *mean <= LONGEST_MS);
         let mut known = news.cells.is_empty();
