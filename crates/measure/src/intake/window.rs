@@ -101,12 +101,11 @@ fn sketch() -> DDSketch {
 impl Window {
     /// A window of this length in milliseconds.
     pub(crate) fn new(length_ms: i64) -> Self {
-        Self::with_past(length_ms, 0)
+        Self::with_past(length_ms, (length_ms / STEPS).max(SHORTEST_STEP), 0)
     }
 
-    /// A window of this length that can be looked at as of an instant that is up to `past_ms` ago.
-    pub(crate) fn with_past(length_ms: i64, past_ms: i64) -> Self {
-        let step_ms = (length_ms / STEPS).max(SHORTEST_STEP);
+    /// A window of this length in such steps that can be looked at as of an instant that is up to `past_ms` ago.
+    pub(crate) fn with_past(length_ms: i64, step_ms: i64, past_ms: i64) -> Self {
         let length = ((length_ms + step_ms - 1) / step_ms + 1).max(2);
         let empty = || Step { index: i64::MIN, sketch: None, sums: Sums::default() };
         let steps = length + (past_ms + step_ms - 1) / step_ms;
@@ -190,6 +189,11 @@ impl Window {
             service_ms: mean,
             sketch: merged,
         }
+    }
+
+    /// The last instant of the last step that is over at `now_ms`.
+    pub(crate) fn whole_until(&self, now_ms: i64) -> i64 {
+        now_ms.div_euclid(self.step_ms) * self.step_ms - 1
     }
 
     /// How old the samples are that came lately and were too old to use, in milliseconds.

@@ -17,6 +17,9 @@ const CUMULATIVE: u64 = 2;
 const NO_VALUE: u64 = 1;
 /// The most cells of a point; exponential histograms have 160 unless set otherwise.
 const CELLS: usize = 1024;
+/// The most points and cells of a body; a batch of a collector has 8192 points.
+const MOST_POINTS: usize = 16_384;
+const MOST_CELLS: usize = 131_072;
 /// Scales that the data model knows.
 const SCALES: std::ops::RangeInclusive<i32> = -10..=20;
 
@@ -131,7 +134,11 @@ fn histogram<'a>(
             _ => Err(Broken),
         };
         match read.and_then(|raw| raw.point(metric, temporality == CUMULATIVE, exponential, attributes, filters)) {
+            Ok(Some(point)) if told.points.len() == MOST_POINTS || told.cells + point.cells.len() > MOST_CELLS => {
+                told.rejected += 1;
+            }
             Ok(Some(point)) => {
+                told.cells += point.cells.len();
                 told.alive |= point.what.taps;
                 told.points.push(point);
             }

@@ -11,6 +11,8 @@ pub(crate) struct Told<'a> {
     pub(crate) requests: Vec<Request<'a>>,
     /// Requests by the dozen, from histograms.
     pub(crate) points: Vec<Point<'a>>,
+    /// How many cells these have together.
+    pub(super) cells: usize,
     /// Which measurements hear by it that their process is alive: a bit for each filter.
     pub(crate) alive: u64,
     /// Spans and points that should tell of requests, and were not understood.

@@ -250,7 +250,7 @@ mod tests {
             assert_eq!(all.news(&point(u64::MAX, (writer, HOUR), &[(0, 1)]), HOUR), Seen::TooMany);
         }
         assert_eq!(all.writers.len(), 1);
-        let mut other = point(1, (HOUR, HOUR + GONE_MS), &[(0, 1)]);
+        let other = point(1, (HOUR, HOUR + GONE_MS), &[(0, 1)]);
         all.news(&other, HOUR + GONE_MS);
         assert_eq!((all.writers.len(), all.held), (1, 1), "who is gone makes room");
     }

@@ -15,6 +15,8 @@ use crate::intake::plausible_ms;
 const SERVER: u64 = 2;
 /// `STATUS_CODE_ERROR`.
 const ERROR: u64 = 2;
+/// The most requests of a body; with less than 128 bytes each, the rest is made up.
+const MOST_SPANS: usize = 65_536;
 /// The most that one span stands for.
 const MOST: f64 = 1e6;
 
@@ -65,7 +67,7 @@ fn resource<'a>(resource_spans: &'a [u8], filters: &[Filter], told: &mut Told<'a
     Ok(())
 }
 
-/// The ids of the server spans.
+/// The ids of the server spans. An id has eight bytes.
 fn servers(resource_spans: &[u8]) -> Result<HashSet<&[u8]>, Broken> {
     let mut all = HashSet::new();
     for field in Fields(resource_spans) {
@@ -81,7 +83,7 @@ fn servers(resource_spans: &[u8]) -> Result<HashSet<&[u8]>, Broken> {
                     Err(Broken) => break,
                 }
             }
-            if kind == SERVER && !id.is_empty() {
+            if kind == SERVER && id.len() == 8 {
                 all.insert(id);
             }
         }
@@ -126,6 +128,9 @@ fn one<'a>(
     let ms = plausible_ms(nanos as f64 / 1e6).ok_or(Broken)?;
     let outcome = attributes.outcome(span.failed);
     let Some((value, error)) = outcome.counts_as(Some(ms)) else { return Ok(false) };
+    if told.requests.len() == MOST_SPANS {
+        return Err(Broken);
+    }
     let taps = attributes.wanted(filters, Some(&outcome));
     told.alive |= taps;
     let what = What { service: attributes.service(), taps, start_ms, end_ms };

@@ -23,6 +23,9 @@ const INSTANCES: usize = 512;
 const GRACE_MS: i64 = 5_000;
 /// How long ago a histogram may have told last: twice as long as exporters wait unless told otherwise.
 const PAST_MS: i64 = 120_000;
+/// Steps of a window of histograms, which know no finer times; and the shortest of them, in milliseconds.
+const STEPS: i64 = 12;
+const SHORTEST_STEP: i64 = 1_000;
 /// Into how many parts of one value each a cell between two bounds is divided.
 const PARTS: u64 = 8;
 /// The most requests of a cell that are new at a time; more are a mistake.
@@ -45,6 +48,7 @@ struct Service {
     /// The earliest instant it tells of.
     from_ms: i64,
     spans: Window,
+    window_ms: i64,
     histograms: Option<Histograms>,
 }
 
@@ -96,7 +100,7 @@ impl Streams {
         let service = self.service(point.what.service, from_ms, now_ms);
         let new = || Histograms {
             from_ms,
-            window: Window::with_past(window_ms, PAST_MS),
+            window: Window::with_past(window_ms, (window_ms / STEPS).max(SHORTEST_STEP), PAST_MS),
             delta: false,
             instances: HashMap::new(),
         };
@@ -123,7 +127,14 @@ impl Streams {
                 self.services.swap_remove(oldest);
             }
             let spans = Window::new(self.window_ms);
-            self.services.push(Service { name: name.into(), heard_ms: now_ms, from_ms, spans, histograms: None });
+            self.services.push(Service {
+                name: name.into(),
+                heard_ms: now_ms,
+                from_ms,
+                window_ms: self.window_ms,
+                spans,
+                histograms: None,
+            });
             self.services.len() - 1
         });
         let service = &mut self.services[at];
@@ -167,7 +178,10 @@ impl Service {
         let Some(histograms) = &self.histograms else { return Ok(spans) };
         match histograms.until(now_ms, silent_ms) {
             Ok((first, last)) => {
-                let counts = histograms.window.summary(first, histograms.from_ms);
+                // The step that holds `first` may hold what others told of after it.
+                let whole = histograms.window.whole_until(first);
+                let as_of = if whole - histograms.from_ms >= self.window_ms / 2 { whole } else { first };
+                let counts = histograms.window.summary(as_of, histograms.from_ms);
                 let times = if spans.is_empty() { histograms.window.summary(last, histograms.from_ms) } else { spans };
                 Ok(counts.with_times_of(times))
             }
