@@ -246,9 +246,19 @@ async fn each_process_hears_of_its_own_dynos_and_the_router_counts_once() {
     assert_eq!(web.read().await.detail.service_ms, Some(45.0), "the mean of the router's 40 and 50");
     world.spans(json!({ "service.name": "router" }), &[span(START, 700, json!({ "heroku.dyno.name": "api.2" }))]);
     near(value(&api).await, 700.0, 0.01);
+    let instance =
+        json!({ "service.name": "shop", "service.instance.id": "api-6f9c8d7b54-x2x9k", "heroku.app.id": "2daa2797" });
+    world.spans(instance, &[span(START, 800, json!({})), span(START, 800, json!({}))]);
+    near(value(&api).await, 800.0, 0.01);
+    world.spans(
+        json!({ "service.instance.id": "shop-1" }),
+        &[span(START, 500, json!({})), span(START, 501, json!({})), span(START, 850, json!({}))],
+    );
+    near(value(&api).await, 850.0, 0.01);
     // What stands at the span is nearer to it than what stands at its resource.
     let resource = json!({ "service.name": "router", "heroku.dyno.name": "web.1" });
-    world.spans(resource, &[span(START, 900, json!({ "heroku.dyno.name": "api.2" }))]);
+    let of_api = || span(START, 900, json!({ "heroku.dyno.name": "api.2" }));
+    world.spans(resource, &[of_api(), of_api(), of_api()]);
     near(value(&api).await, 900.0, 0.01);
 }
 

@@ -13,8 +13,8 @@ use crate::intake::process_of;
 
 /// The most attributes that are remembered of a resource and a span together; those of the conventions are a dozen.
 const KEPT: usize = 64;
-/// Where Heroku says which dyno it is about.
-const DYNO: [&str; 2] = ["heroku.dyno.name", "heroku.dyno"];
+/// Where Heroku says which dyno it is about: `heroku.dyno.name`, or another that begins with this and holds a dyno's name.
+const DYNO: &str = "heroku.dyno";
 
 /// What of the telemetry a measurement wants.
 #[derive(Debug, Clone, Default)]
@@ -132,10 +132,14 @@ impl<'a> Attributes<'a> {
 
     /// The process type that Heroku names; none: it does not say.
     fn process(&self) -> Option<&'a str> {
-        let dyno = DYNO.iter().find_map(|key| self.text(key));
+        let named = |(key, value): &(&str, Any<'a>)| match value {
+            Any::Text(dyno) if key.starts_with(DYNO) => process_type(dyno),
+            _ => None,
+        };
+        let by_name = self.kept.iter().rev().find_map(named);
         // Elsewhere an instance's id may be anything, and look like a dyno's name.
-        let dyno = dyno.or_else(|| self.text("service.instance.id").filter(|_| self.is_heroku()));
-        dyno.and_then(process_type)
+        let instance = || self.text("service.instance.id").filter(|_| self.is_heroku()).and_then(process_type);
+        by_name.or_else(instance)
     }
 
     /// What came of the request; `failed`: the span says so.
