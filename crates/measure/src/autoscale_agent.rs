@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::intake::settings::{PERCENTILE, SILENT_AFTER, TOKEN, WINDOW, check_token, listen};
 use crate::intake::{Of, Report, Sender, Told, plausible_ms, seconds};
+use crate::told::{Pointing, To, Way};
 use crate::{Measure, MeasureContext, MeasureEntry};
 
 /// The entry in the list of measurements.
@@ -47,7 +48,13 @@ const FIELDS: &[Field] = &[
 
 fn build(values: &Values, context: MeasureContext<'_>) -> Result<Arc<dyn Measure>, FieldError> {
     let of = if values.text("value") == Some("newest") { Of::Value } else { Of::QueueTime };
-    listen(values, context, Sender::AutoscaleAgent, of, false)
+    listen(values, context, Sender::AutoscaleAgent, of, false, point)
+}
+
+fn point(to: To<'_>) -> Pointing {
+    let note = "the agent always sends to https://metrics.autoscale.app/: in the app that name must lead here, with a certificate \
+                that the app trusts";
+    Pointing { ways: vec![Way::Token(to.token())], note: Some(note) }
 }
 
 /// Reads a body.

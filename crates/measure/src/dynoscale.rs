@@ -12,6 +12,7 @@ use autoscalebot_core::fields::{Description, Field, FieldError, FieldType, Measu
 
 use crate::intake::settings::{PERCENTILE, SILENT_AFTER, TOKEN, WINDOW, check_token, listen};
 use crate::intake::{Of, Report, Sender, Told, plausible_ms, seconds};
+use crate::told::{Pointing, To, Way};
 use crate::{Measure, MeasureContext, MeasureEntry};
 
 /// The entry in the list of measurements.
@@ -52,7 +53,11 @@ const FIELDS: &[Field] = &[
 
 fn build(values: &Values, context: MeasureContext<'_>) -> Result<Arc<dyn Measure>, FieldError> {
     let of = if values.text("value") == Some("latency") { Of::Latency } else { Of::QueueTime };
-    listen(values, context, Sender::Dynoscale, of, true)
+    listen(values, context, Sender::Dynoscale, of, true, point)
+}
+
+fn point(to: To<'_>) -> Pointing {
+    Pointing::by(Way::Variables(vec![("DYNOSCALE_URL", to.url("/dynoscale/TOKEN"))]))
 }
 
 /// Reads a body.

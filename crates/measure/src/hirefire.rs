@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 use crate::budget::{FIVE_SECONDS, budget, within};
 use crate::intake::settings::{PERCENTILE, SILENT_AFTER, TOKEN, WINDOW, check_token, listen, token};
 use crate::intake::{Of, Report, Sender, Told, plausible_ms, seconds};
+use crate::told::{Pointing, To, Way};
 use crate::{Measure, MeasureContext, MeasureEntry, fields, http};
 
 /// The entry in the list of measurements.
@@ -84,7 +85,7 @@ fn check(values: &Values, every: SignedDuration) -> Result<(), FieldError> {
 
 fn build(values: &Values, context: MeasureContext<'_>) -> Result<Arc<dyn Measure>, FieldError> {
     let Some(base) = values.url("url") else {
-        return listen(values, context, Sender::HireFire, Of::QueueTime, true);
+        return listen(values, context, Sender::HireFire, Of::QueueTime, true, point);
     };
     let every = SignedDuration::try_from(context.every).unwrap_or(SignedDuration::MAX);
     let token = token(values)?;
@@ -103,6 +104,13 @@ fn build(values: &Values, context: MeasureContext<'_>) -> Result<Arc<dyn Measure
         latency: values.text("value") == Some("latency"),
         budget: budget(values, every, FIVE_SECONDS)?,
     }))
+}
+
+/// The packages push to the root of a host, whatever path they are given.
+fn point(to: To<'_>) -> Pointing {
+    let variables = vec![("HIREFIRE_TOKEN", to.token()), ("HIREFIRE_DISPATCH_URL", to.url(""))];
+    let note = "HireFire's packages push by HTTPS only, and to the root of the host: a path in the address is not used";
+    Pointing { ways: vec![Way::Variables(variables)], note: Some(note) }
 }
 
 /// Asks the app for a worker's number.

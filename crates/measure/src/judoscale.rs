@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use crate::intake::settings::{PERCENTILE, SILENT_AFTER, TOKEN, WINDOW, check_token, listen};
 use crate::intake::{Of, Report, Sender, Told, plausible_ms, process_of, seconds};
+use crate::told::{Pointing, To, Way};
 use crate::{Measure, MeasureContext, MeasureEntry};
 
 /// The entry in the list of measurements.
@@ -70,7 +71,11 @@ fn build(values: &Values, context: MeasureContext<'_>) -> Result<Arc<dyn Measure
         Some("utilization") => Of::Utilization,
         _ => Of::QueueTime,
     };
-    listen(values, context, Sender::Judoscale, of, true)
+    listen(values, context, Sender::Judoscale, of, true, point)
+}
+
+fn point(to: To<'_>) -> Pointing {
+    Pointing::by(Way::Variables(vec![("JUDOSCALE_URL", to.url("/judoscale/TOKEN"))]))
 }
 
 /// A report as far as it is read; unknown keys are passed over, as every language has some of its own.

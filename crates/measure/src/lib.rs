@@ -46,8 +46,10 @@ pub mod sidekiq;
 pub mod solid_queue;
 pub mod sql;
 mod tls;
+mod told;
 
 pub use intake::Intake;
+pub use told::{Pointing, ToldBy, Way};
 
 /// A source of numbers for one process.
 #[async_trait]
@@ -62,6 +64,11 @@ pub trait Measure: Debug + Send + Sync {
     /// instead of at the next interval. Most sources have no news of their own.
     async fn news(&self) {
         std::future::pending().await
+    }
+
+    /// What it is told by, for a source that is told rather than asks.
+    fn told(&self) -> Option<ToldBy> {
+        None
     }
 }
 

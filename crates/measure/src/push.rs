@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 
-use autoscalebot_core::Unit;
 use autoscalebot_core::fields::{Description, Field, FieldError, MeasurementKind, Values};
+use autoscalebot_core::{Secret, Unit};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::intake::settings::{SILENT_AFTER, TOKEN, check_token, listen};
 use crate::intake::{Of, Report, Sender, Told};
+use crate::told::{Pointing, To, Way};
 use crate::{Measure, MeasureContext, MeasureEntry, fields};
 
 /// The entry in the list of measurements.
@@ -34,7 +35,12 @@ pub const ENTRY: MeasureEntry = MeasureEntry {
 const FIELDS: &[Field] = &[TOKEN, fields::UNIT, SILENT_AFTER];
 
 fn build(values: &Values, context: MeasureContext<'_>) -> Result<Arc<dyn Measure>, FieldError> {
-    listen(values, context, Sender::Push, Of::Value, false)
+    listen(values, context, Sender::Push, Of::Value, false, point)
+}
+
+fn point(to: To<'_>) -> Pointing {
+    let url = to.url("/samples/TOKEN");
+    Pointing::by(Way::Command(Secret::new(format!("curl -d '{{\"value\": 120}}' {}", url.expose()))))
 }
 
 /// The numbers that may stand beside the value.

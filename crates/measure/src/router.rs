@@ -10,6 +10,7 @@ use autoscalebot_core::fields::{Description, Field, FieldError, FieldType, Measu
 
 use crate::intake::settings::{PERCENTILE, SILENT_AFTER, WINDOW, check_token, listen};
 use crate::intake::{Of, Sender};
+use crate::told::{Pointing, To, Way};
 use crate::{Measure, MeasureContext, MeasureEntry};
 
 /// The entry in the list of measurements.
@@ -53,5 +54,9 @@ fn build(values: &Values, context: MeasureContext<'_>) -> Result<Arc<dyn Measure
         Some("total") => Of::Total,
         _ => Of::Service,
     };
-    listen(values, context, Sender::Drain, of, true)
+    listen(values, context, Sender::Drain, of, true, point)
+}
+
+fn point(to: To<'_>) -> Pointing {
+    Pointing::by(Way::LogDrain(to.url("/drains/TOKEN")))
 }

@@ -127,7 +127,7 @@ impl Intake {
         let before = self.under_way.fetch_add(bytes, Ordering::Relaxed);
         let room = Room { bytes, under_way: Arc::clone(&self.under_way) };
         if before.saturating_add(bytes) > ROOM {
-            add(&self.counters.shed, 1);
+            add(&source.counters.shed, 1);
             source.lose(self.now().as_millisecond());
             return Err(call.map_or_else(|| good(sender), otlp::Call::busy));
         }
@@ -145,14 +145,14 @@ impl Ticket {
 
     /// What to answer where the body is longer than its limit.
     pub fn too_large(&self) -> Reply {
-        add(&self.intake.counters.refused, 1);
+        add(&self.source.counters.refused, 1);
         self.call.map_or(Reply::TOO_LARGE, otlp::Call::too_large)
     }
 
     /// Takes the body.
     pub fn accept(self, body: &[u8]) -> Reply {
         let (intake, source) = (&self.intake, &self.source);
-        let counters = &intake.counters;
+        let counters = &source.counters;
         if body.len() > self.limit {
             return self.too_large();
         }

@@ -21,6 +21,7 @@ use super::window::Summary;
 use super::{AT, Intake};
 use crate::Measure;
 use crate::otlp::{Known, Streams};
+use crate::told::ToldBy;
 
 /// The least time between two looks for news.
 const LOOK_GAP: Duration = Duration::from_millis(200);
@@ -50,6 +51,7 @@ pub(crate) struct Listener {
     source: Arc<Source>,
     tap: Arc<Tap>,
     how: Listening,
+    told: ToldBy,
     /// The highest reading of late, and when it was taken; news are what rises above it.
     peak: Mutex<Option<(f64, i64)>>,
     looked: Mutex<Option<Instant>>,
@@ -63,9 +65,9 @@ impl fmt::Debug for Listener {
 
 impl Listener {
     /// Begins to listen through this tap.
-    pub(crate) fn new(intake: &Arc<Intake>, source: Arc<Source>, tap: Arc<Tap>, how: Listening) -> Self {
+    pub(crate) fn new(intake: &Arc<Intake>, source: Arc<Source>, tap: Arc<Tap>, how: Listening, told: ToldBy) -> Self {
         source.listen(&tap);
-        Self { intake: Arc::clone(intake), source, tap, how, peak: Mutex::default(), looked: Mutex::default() }
+        Self { intake: Arc::clone(intake), source, tap, how, told, peak: Mutex::default(), looked: Mutex::default() }
     }
 
     fn taken(&self, now_ms: i64) -> Result<Taken, Failure> {
@@ -209,6 +211,10 @@ impl Measure for Listener {
 
     fn budget(&self) -> Duration {
         BUDGET
+    }
+
+    fn told(&self) -> Option<ToldBy> {
+        Some(self.told.clone())
     }
 
     async fn news(&self) {

@@ -11,6 +11,7 @@ mod admit;
 mod counts;
 #[cfg(test)]
 pub(crate) mod fixtures;
+mod heard;
 mod listen;
 pub mod logplex;
 mod pour;
@@ -24,6 +25,7 @@ pub(crate) mod window;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::ops::Add;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -32,8 +34,9 @@ use autoscalebot_core::fields::FieldError;
 use jiff::Timestamp;
 
 pub use admit::{Reply, Ticket};
-pub(crate) use counts::{Counters, add};
 pub use counts::Counts;
+pub(crate) use counts::{Counters, add};
+pub use heard::Heard;
 use logplex::{Batch, RuntimeMetrics};
 pub(crate) use report::{Report, Told, plausible_ms, process_of, seconds};
 pub(crate) use source::{Kept, Of, Sender, Source};
@@ -51,6 +54,7 @@ pub struct Intake {
     tokens: Tokens,
     /// The log lines of apps on this machine, by app.
     local: RwLock<BTreeMap<Box<str>, Arc<Source>>>,
+    /// What belongs to no sender.
     counters: Counters,
     /// Bytes of bodies that are being read or worked on.
     under_way: Arc<AtomicUsize>,
@@ -91,7 +95,19 @@ impl Intake {
 
     /// What came in since the start.
     pub fn counts(&self) -> Counts {
-        self.counters.read()
+        let of_all = self.all().into_iter().map(|source| source.counters.read());
+        of_all.fold(self.counters.read(), Counts::add)
+    }
+
+    /// What came from each sender that somebody listens to.
+    pub fn heard(&self) -> Vec<Heard> {
+        self.all().into_iter().map(|source| Heard::of(&source)).filter(|heard| !heard.processes.is_empty()).collect()
+    }
+
+    /// Every sender, known by its token or local.
+    fn all(&self) -> Vec<Arc<Source>> {
+        let local = self.local.read().unwrap_or_else(PoisonError::into_inner);
+        self.tokens.all().into_iter().chain(local.values().cloned()).collect()
     }
 
     /// Load and memory of each dyno that a log drain told of: the drain's app, the dyno, the numbers, and when they came.
@@ -114,7 +130,7 @@ impl Intake {
         if source == "heroku" && process == "router" {
             batch.router(at.as_millisecond(), text.as_bytes());
         }
-        pour::batch(&batch, listened, self.now().as_millisecond(), &self.counters);
+        pour::batch(&batch, listened, self.now().as_millisecond(), &listened.counters);
     }
 
     /// That an app which this machine runs is watched, though its router has nothing to say.
@@ -130,7 +146,7 @@ impl Intake {
         let local = self.local.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(source) = local.get(app) {
             source.lose(self.now().as_millisecond());
-            counts::add(&self.counters.lost_lines, lines);
+            counts::add(&source.counters.lost_lines, lines);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Settings that all kinds take whose numbers are sent to us, and the making of their measurement.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use autoscalebot_core::Secret;
 use autoscalebot_core::fields::{Field, FieldError, FieldType, Values};
@@ -9,6 +10,7 @@ use super::listen::{Listener, Listening};
 use super::source::{Kept, Of, Sender, Tap};
 use super::window::Window;
 use crate::otlp::{Filter, Streams};
+use crate::told::{Point, ToldBy};
 use crate::{Measure, MeasureContext};
 
 /// The token that is the identity of the sender.
@@ -60,13 +62,14 @@ pub(crate) fn token(values: &Values) -> Result<&Secret, FieldError> {
     values.secret("token").ok_or_else(|| FieldError::new("token", "is needed"))
 }
 
-/// A measurement of what `sender` says about an app.
+/// A measurement of what `sender` says about an app; it is pointed here by `point`.
 pub(crate) fn listen(
     values: &Values,
     context: MeasureContext<'_>,
     sender: Sender,
     of: Of,
     tells_all: bool,
+    point: Point,
 ) -> Result<Arc<dyn Measure>, FieldError> {
     // Tokens of whole apps may stand at several of their processes; others are one process's own.
     let whole_app = !matches!(sender, Sender::Push | Sender::AutoscaleAgent);
@@ -80,7 +83,9 @@ pub(crate) fn listen(
         _ => Kept::Newest(Default::default()),
     };
     let tap = Tap::new(context.process, of, values.texts("queues"), kept);
-    Ok(Arc::new(Listener::new(context.intake, source, tap, how(values, tells_all, sender == Sender::Push))))
+    let how = how(values, tells_all, sender == Sender::Push);
+    let told = told(values, how, point);
+    Ok(Arc::new(Listener::new(context.intake, source, tap, how, told)))
 }
 
 /// A measurement of an app's telemetry.
@@ -88,11 +93,14 @@ pub(crate) fn listen_to_telemetry(
     values: &Values,
     context: MeasureContext<'_>,
     filter: Filter,
+    point: Point,
 ) -> Result<Arc<dyn Measure>, FieldError> {
     let source = context.intake.source(Sender::Otlp, token(values)?, context.app)?;
     let kept = Kept::Streams(Streams::new(filter, window_ms(values)));
     let tap = Tap::new(context.process, Of::Service, &[], kept);
-    Ok(Arc::new(Listener::new(context.intake, source, tap, how(values, true, false))))
+    let how = how(values, true, false);
+    let told = told(values, how, point);
+    Ok(Arc::new(Listener::new(context.intake, source, tap, how, told)))
 }
 
 fn how(values: &Values, tells_all: bool, always_news: bool) -> Listening {
@@ -102,6 +110,11 @@ fn how(values: &Values, tells_all: bool, always_news: bool) -> Listening {
         tells_all,
         always_news,
     }
+}
+
+fn told(values: &Values, how: Listening, point: Point) -> ToldBy {
+    let silent_after = Duration::from_millis(how.silent_after_ms.unsigned_abs());
+    ToldBy::new(silent_after, values.secret("token"), point)
 }
 
 fn window_ms(values: &Values) -> i64 {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::Notify;
 
+use super::counts::Counters;
 use super::logplex::RuntimeMetrics;
 use super::skew::Skew;
 use super::window::Window;
@@ -63,6 +64,8 @@ pub(crate) struct Source {
     pub(crate) sender: Sender,
     /// Whose it is: the app, or the app and process.
     pub(crate) owner: Box<str>,
+    /// What came from it.
+    pub(crate) counters: Counters,
     state: Mutex<State>,
     taps: Mutex<Vec<Weak<Tap>>>,
     /// When it was heard first and last, in milliseconds; 0: never.
@@ -153,6 +156,7 @@ impl Source {
         Self {
             sender,
             owner: owner.into(),
+            counters: Counters::default(),
             state: Mutex::default(),
             taps: Mutex::default(),
             since: AtomicI64::new(0),

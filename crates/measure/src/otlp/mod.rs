@@ -21,8 +21,8 @@ mod wire;
 use std::io::Read;
 use std::sync::Arc;
 
-use autoscalebot_core::Unit;
 use autoscalebot_core::fields::{Description, Field, FieldError, FieldType, MeasurementKind, Values};
+use autoscalebot_core::{Secret, Unit};
 use flate2::read::MultiGzDecoder;
 use reqwest::header::HeaderMap;
 
@@ -32,6 +32,7 @@ pub(crate) use streams::{Known, Streams};
 
 use crate::intake::settings::{PERCENTILE, SILENT_AFTER, TOKEN, WINDOW, check_token, listen_to_telemetry};
 use crate::intake::{Counters, Kept, Reply, Source, add};
+use crate::told::{Pointing, To, Way};
 use crate::{Measure, MeasureContext, MeasureEntry};
 use read::{Told, read};
 use series::Seen;
@@ -78,7 +79,15 @@ fn build(values: &Values, context: MeasureContext<'_>) -> Result<Arc<dyn Measure
         service: values.text("service").map(Into::into),
         attribute: values.text("process_attribute").map(Into::into),
     };
-    listen_to_telemetry(values, context, filter)
+    listen_to_telemetry(values, context, filter, point)
+}
+
+fn point(to: To<'_>) -> Pointing {
+    let url = to.url("/otlp/TOKEN");
+    let protocol = ("OTEL_EXPORTER_OTLP_PROTOCOL", Secret::new("http/protobuf"));
+    let exporter = Way::Variables(vec![("OTEL_EXPORTER_OTLP_ENDPOINT", url.clone()), protocol]);
+    let note = "telemetry drains are of Heroku's Fir generation; the variables are for the app's own exporter";
+    Pointing { ways: vec![Way::TelemetryDrain(url), exporter], note: Some(note) }
 }
 
 /// The most bytes of a body as it comes. Exporters send some hundred kilobytes at most.
