@@ -183,7 +183,7 @@ impl Service {
                 let as_of = if whole - histograms.from_ms >= self.window_ms / 2 { whole } else { first };
                 let counts = histograms.window.summary(as_of, histograms.from_ms);
                 let times = if spans.is_empty() { histograms.window.summary(last, histograms.from_ms) } else { spans };
-                Ok(counts.with_times_of(times))
+                Ok(if times.is_empty() { counts } else { counts.with_times_of(times) })
             }
             Err(age) if spans.requests == 0 => Err(age),
             Err(_) => Ok(spans),
