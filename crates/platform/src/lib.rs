@@ -9,12 +9,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use autoscalebot_core::fields::{FieldError, PlatformKind, Values};
-use autoscalebot_core::{Dynos, Failure};
+use autoscalebot_core::{Dynos, Failure, Secret};
 use jiff::Timestamp;
 
 pub mod heroku;
 pub mod local;
 pub mod logs;
+mod pointing;
+
+pub use pointing::{PointTo, shell_word};
 
 /// Where apps run and where scaling calls go. Every call ends within a total time budget of 30 s or less.
 #[async_trait]
@@ -48,6 +51,16 @@ pub trait Platform: Debug + Send + Sync {
     async fn probe(&self, app: &str, now: Timestamp) -> Result<String, PlatformError> {
         let formation = self.formation(app, now).await?;
         Ok(format!("{app}: {formation}"))
+    }
+
+    /// The command by which a user points something of an app at this program; `None`: the platform has no such thing.
+    fn pointing(&self, _app: &str, _to: PointTo<'_>) -> Option<String> {
+        None
+    }
+
+    /// The URLs of the log drains that an app has, for `check --online`; `None`: the platform has no log drains.
+    async fn log_drains(&self, _app: &str, _now: Timestamp) -> Result<Option<Vec<Secret>>, PlatformError> {
+        Ok(None)
     }
 
     /// Ends what [`Platform::start`] brought up; nothing of it is left running. Takes less than 2 s.

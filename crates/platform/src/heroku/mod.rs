@@ -14,6 +14,7 @@
 mod account;
 mod answer;
 mod budget;
+mod drains;
 mod limit;
 #[cfg(test)]
 mod properties;
@@ -38,7 +39,7 @@ use self::answer::{Entry, Refused};
 use self::scale::Held;
 use self::wait::GrowingPause;
 use self::wire::{Answer, Call, Wire};
-use crate::{Change, Formation, Platform, PlatformContext, PlatformEntry, PlatformError, Scaled};
+use crate::{Change, Formation, Platform, PlatformContext, PlatformEntry, PlatformError, PointTo, Scaled};
 
 /// Where the API is.
 const DEFAULT_URL: &str = "https://api.heroku.com";
@@ -235,7 +236,7 @@ impl Heroku {
                  or clear what the account or the app is blocked for"
             )),
             Refused::Missing(said) => misconfigured(match doing {
-                Doing::Read => format!(
+                Doing::Read | Doing::Drains => format!(
                     "Heroku shows no app {app:?} to the key platforms.{section}.api_key ({said}): correct `name` in the \
                      app's section (apps.….name), or give the key's account access to the app"
                 ),
@@ -289,6 +290,7 @@ impl Heroku {
 #[derive(Debug, Clone, Copy)]
 enum Doing<'a> {
     Read,
+    Drains,
     /// The process type.
     Scale(&'a str),
 }
@@ -297,6 +299,7 @@ impl std::fmt::Display for Doing<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Read => f.write_str("read the formation of"),
+            Self::Drains => f.write_str("list the log drains of"),
             Self::Scale(process) => write!(f, "scale {process} of"),
         }
     }
@@ -368,6 +371,15 @@ impl Platform for Heroku {
             Ok(None) | Err(_) => String::new(),
         };
         Ok(format!("{app}: {}{left}{}", seen.formation, seen.size_notes()))
+    }
+
+    fn pointing(&self, app: &str, to: PointTo<'_>) -> Option<String> {
+        Some(drains::command(app, to))
+    }
+
+    async fn log_drains(&self, app: &str, now: Timestamp) -> Result<Option<Vec<Secret>>, PlatformError> {
+        let drains = self.log_drains(app, now).await;
+        drains.map(Some).map_err(|refused| self.error(app, Doing::Drains, refused))
     }
 }
 
