@@ -68,7 +68,10 @@ export const process = (state, app, name) => {
     const stats = [stat("Dynos", row.dynos ?? "?", `bounds ${row.bounds.min} to ${row.bounds.max}`)];
     for (const m of row.measurements) {
       const value = m.value === null ? (m.error ?? "no sample yet") : amount(m.value, m.unit);
-      stats.push(stat(m.name, value, m.verdict ? words(m.verdict) : "", m.verdict));
+      const verdict = m.verdict ? words(m.verdict) : "";
+      // What a shadow wants is recorded and changes nothing.
+      if (m.shadow) stats.push(stat(`${m.name}, in the shadow`, value, `${verdict}${verdict && "; "}wants ${dynos(m.desired)}`, `shadow ${m.verdict}`));
+      else stats.push(stat(m.name, value, verdict, m.verdict));
     }
     stats.push(stat("Wanted", row.desired === null ? "?" : row.desired, row.desired === null ? "nothing can be said" : row.desired === row.dynos ? "as it is" : "dynos"));
     stats.push(stat("Last tick", row.at ? ago(row.at) : "none yet", row.late ? "late" : detail ? `every ${Math.round(detail.every_secs * 10) / 10} s` : "", row.late ? "too_high" : ""));
@@ -143,7 +146,7 @@ export const process = (state, app, name) => {
       el("td", { class: "nowrap" }, time(record.at)),
       el("td", { class: "nowrap" }, changed ? el("b", {}, `${before ?? "?"} → ${after ?? "?"}`) : String(after ?? "?"), record.call === "failed" ? el("span", { class: "chip urgent" }, "failed") : null, record.call === "dry_run" ? el("span", { class: "chip notice" }, `dry run: ${record.desired}`) : null),
       el("td", { class: "nowrap" }, record.measurements.map((m) => el("div", { class: `verdict ${m.verdict}` }, m.value === undefined || m.value === null ? (m.error ?? "unknown") : amount(m.value, m.unit)))),
-      el("td", {}, record.reason),
+      el("td", {}, record.reason, record.measurements.filter((m) => m.shadow && (m.desired ?? null) !== after).map((m) => el("div", { class: "muted" }, `In the shadow, ${m.name} wants ${dynos(m.desired)}: ${m.why}.`))),
       el("td", {}, gates.length ? gates : el("span", { class: "muted" }, "none")));
   };
 

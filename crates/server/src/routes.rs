@@ -158,6 +158,15 @@ pub(crate) static ROUTES: &[Route] = &[
     },
     Route {
         method: Method::GET,
+        path: "/api/v1/intake",
+        right: Right::Read,
+        summary: "Who sends measurements to this program: when something came last, how much, and what was not understood.",
+        query: &[],
+        answer: Answer::Json("Intake"),
+        handler: || get(api::intake::senders),
+    },
+    Route {
+        method: Method::GET,
         path: "/api/v1/openapi.json",
         right: Right::Read,
         summary: "This document.",

@@ -1,5 +1,6 @@
 //! The API below `/api/v1`: what each route answers. Which routes there are is in [`routes`](crate::routes).
 
+pub(crate) mod intake;
 pub(crate) mod past;
 pub(crate) mod pause;
 pub(crate) mod processes;

@@ -52,6 +52,10 @@ struct Reads<'a> {
     /// How the newest sample lies to the wanted range; null before the first tick. A timeout may well be too high.
     verdict: Option<&'static str>,
     range: Range,
+    /// What its policy wants; null where that is unknown, and before the first tick.
+    desired: Option<u32>,
+    /// Whether that is only recorded.
+    shadow: bool,
 }
 
 impl<'a> Row<'a> {
@@ -66,7 +70,9 @@ impl<'a> Row<'a> {
                 Some(Reading::Failed(failure)) => (None, Some(failure.to_string())),
                 None => (None, None),
             };
-            Reads { name: &m.name, unit: m.unit.as_str(), value, error, verdict, range: *range }
+            let desired = measured.and_then(|measured| measured.proposal.desired);
+            let (name, unit) = (&*m.name, m.unit.as_str());
+            Reads { name, unit, value, error, verdict, range: *range, desired, shadow: m.shadow }
         });
         Self {
             app: known.app(),
