@@ -3,61 +3,21 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // clippy.toml allows it in test functions; the helpers here are none.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use autoscalebot_core::fields::{Value, Values};
-use autoscalebot_core::{Detail, Failure, Reading, Secret};
+use autoscalebot_core::{Detail, Failure, Secret};
 use autoscalebot_measure::intake::Reply;
-use autoscalebot_measure::{Intake, MEASUREMENTS, Measure, MeasureContext};
-use jiff::{SignedDuration, Timestamp};
+use autoscalebot_measure::{MEASUREMENTS, Measure, MeasureContext};
+use jiff::Timestamp;
 use reqwest::header::HeaderMap;
 
-const TOKEN: &str = "token-EXAMPLE-1234";
-/// 2026-05-04T08:24:30Z.
-const START: i64 = 1_777_883_070_000;
+use world::{TOKEN, World, failure, value};
 
-struct World {
-    now_ms: Arc<AtomicI64>,
-    intake: Arc<Intake>,
-}
+mod world;
 
 impl World {
-    fn new() -> Self {
-        let now_ms = Arc::new(AtomicI64::new(START));
-        let clock = Arc::clone(&now_ms);
-        let now = move || Timestamp::from_millisecond(clock.load(Ordering::SeqCst)).unwrap();
-        Self { now_ms, intake: Arc::new(Intake::new(now)) }
-    }
-
-    fn pass(&self, secs: i64) {
-        self.now_ms.fetch_add(secs * 1000, Ordering::SeqCst);
-    }
-
-    fn now(&self) -> i64 {
-        self.now_ms.load(Ordering::SeqCst)
-    }
-
-    fn measure(&self, kind: &str, process: &str, set: &[(&'static str, Value)]) -> Arc<dyn Measure> {
-        let entry = MEASUREMENTS.iter().find(|entry| entry.kind.description.name == kind).unwrap();
-        let mut values = Values::default();
-        values.set("token", Value::Secret(Secret::new(TOKEN)));
-        for (name, value) in set {
-            values.set(name, value.clone());
-        }
-        (entry.kind.check)(&values, SignedDuration::from_secs(10)).unwrap();
-        let every = Duration::from_secs(10);
-        (entry.build)(&values, MeasureContext { app: "shop", process, every, intake: &self.intake }).unwrap()
-    }
-
-    fn post(&self, path: &str, headers: &[(&'static str, &'static str)], body: &[u8]) -> u16 {
-        let headers: HeaderMap = headers.iter().map(|(n, v)| (n.parse().unwrap(), v.parse().unwrap())).collect();
-        match self.intake.admit("POST", path, &headers) {
-            Ok(ticket) => ticket.accept(body).status,
-            Err(reply) => reply.status,
-        }
-    }
-
     fn drain(&self, lines: &[(i64, &str, &str)]) -> u16 {
         self.post(&format!("/drains/{TOKEN}"), &[], &body(lines))
     }
@@ -80,20 +40,6 @@ fn alive(world: &World) -> u16 {
 }
 
 const OK: &str = "service=100ms status=200 bytes=1";
-
-async fn value(measure: &Arc<dyn Measure>) -> f64 {
-    match measure.read().await.reading {
-        Reading::Value(value) => value,
-        Reading::Failed(failure) => panic!("{failure}"),
-    }
-}
-
-async fn failure(measure: &Arc<dyn Measure>) -> Failure {
-    match measure.read().await.reading {
-        Reading::Value(value) => panic!("a value of {value}"),
-        Reading::Failed(failure) => failure,
-    }
-}
 
 fn near(found: f64, wanted: f64) {
     assert!((found - wanted).abs() <= wanted * 0.01, "{found}, not {wanted}");

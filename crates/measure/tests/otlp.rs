@@ -4,83 +4,35 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // clippy.toml allows it in test functions; the helpers here are none.
 
 use std::io::Write;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
 
-use autoscalebot_core::fields::{Value, Values};
-use autoscalebot_core::{Failure, Reading, Secret};
+use autoscalebot_core::Failure;
+use autoscalebot_core::fields::Value;
 use autoscalebot_measure::intake::Reply;
-use autoscalebot_measure::{Intake, MEASUREMENTS, Measure, MeasureContext};
-use jiff::{SignedDuration, Timestamp};
 use reqwest::header::HeaderMap;
 use serde_json::{Value as Json, json};
 
-const TOKEN: &str = "token-EXAMPLE-1234";
-/// 2026-05-04T08:24:30Z, when the recorded spans end.
-const START: i64 = 1_777_883_070_000;
+use world::{START, TOKEN, World, failure, value};
+
+mod world;
+
 const PROTOBUF: &str = "application/x-protobuf";
 const JSON: &str = "application/json";
 
-struct World {
-    now_ms: Arc<AtomicI64>,
-    intake: Arc<Intake>,
-}
-
 impl World {
-    fn at(start_ms: i64) -> Self {
-        let now_ms = Arc::new(AtomicI64::new(start_ms));
-        let clock = Arc::clone(&now_ms);
-        let now = move || Timestamp::from_millisecond(clock.load(Ordering::SeqCst)).unwrap();
-        Self { now_ms, intake: Arc::new(Intake::new(now)) }
-    }
-
-    fn new() -> Self {
-        Self::at(START)
-    }
-
-    fn pass(&self, secs: i64) {
-        self.now_ms.fetch_add(secs * 1000, Ordering::SeqCst);
-    }
-
-    fn now(&self) -> i64 {
-        self.now_ms.load(Ordering::SeqCst)
-    }
-
-    fn measure(&self, process: &str, set: &[(&'static str, Value)]) -> Arc<dyn Measure> {
-        let entry = MEASUREMENTS.iter().find(|entry| entry.kind.description.name == "otlp").unwrap();
-        let mut values = Values::default();
-        values.set("token", Value::Secret(Secret::new(TOKEN)));
-        for (name, value) in set {
-            values.set(name, value.clone());
-        }
-        (entry.kind.check)(&values, SignedDuration::from_secs(10)).unwrap();
-        let every = Duration::from_secs(10);
-        (entry.build)(&values, MeasureContext { app: "shop", process, every, intake: &self.intake }).unwrap()
-    }
-
-    fn post(&self, path: &str, headers: &[(&'static str, &str)], body: &[u8]) -> Reply {
-        let headers: HeaderMap = headers.iter().map(|(n, v)| (n.parse().unwrap(), v.parse().unwrap())).collect();
-        match self.intake.admit("POST", path, &headers) {
-            Ok(ticket) => ticket.accept(body),
-            Err(reply) => reply,
-        }
-    }
-
     /// A recorded body.
     fn recorded(&self, name: &str, signal: &str) {
         let body = std::fs::read(format!("{}/tests/data/otlp/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
         let kind = if name.contains("json") { JSON } else { PROTOBUF };
         let encoding = if name.contains(".gz") { "gzip" } else { "identity" };
         let headers = [("content-type", kind), ("content-encoding", encoding)];
-        let reply = self.post(&format!("/otlp/{TOKEN}/v1/{signal}"), &headers, &body);
+        let reply = self.reply(&format!("/otlp/{TOKEN}/v1/{signal}"), &headers, &body);
         let nothing: &[u8] = if kind == JSON { b"{}" } else { b"" };
         assert_eq!((reply.status, &*reply.body, reply.content_type), (200, nothing, kind), "{name}");
     }
 
     fn json(&self, signal: &str, body: &Json) -> Reply {
         let path = format!("/otlp/{TOKEN}/v1/{signal}");
-        self.post(&path, &[("content-type", JSON)], body.to_string().as_bytes())
+        self.reply(&path, &[("content-type", JSON)], body.to_string().as_bytes())
     }
 
     /// Spans of a resource.
@@ -129,20 +81,6 @@ fn span(at_ms: i64, ms: i64, of: Json) -> Json {
     json!({ "kind": 2, "startTimeUnixNano": nanos(at_ms - ms), "endTimeUnixNano": nanos(at_ms), "attributes": attributes(&all) })
 }
 
-async fn value(measure: &Arc<dyn Measure>) -> f64 {
-    match measure.read().await.reading {
-        Reading::Value(value) => value,
-        Reading::Failed(failure) => panic!("{failure}"),
-    }
-}
-
-async fn failure(measure: &Arc<dyn Measure>) -> Failure {
-    match measure.read().await.reading {
-        Reading::Value(value) => panic!("a value of {value}"),
-        Reading::Failed(failure) => failure,
-    }
-}
-
 fn percentile(percent: f64) -> [(&'static str, Value); 1] {
     [("percentile", Value::Number(percent))]
 }
@@ -154,7 +92,7 @@ fn near(found: f64, wanted: f64, tolerance: f64) {
 #[tokio::test]
 async fn recorded_spans_are_read_as_they_were_sent() {
     let world = World::new();
-    let measures = [50.0, 95.0, 99.0].map(|percent| (percent, world.measure("web", &percentile(percent))));
+    let measures = [50.0, 95.0, 99.0].map(|percent| (percent, world.measure("otlp", "web", &percentile(percent))));
     assert_eq!(failure(&measures[0].1).await, Failure::Missing);
     // 10 ms, 20 ms, … 1 s.
     world.recorded("spans.pb.gz", "traces");
@@ -174,7 +112,7 @@ async fn recorded_spans_are_read_as_they_were_sent() {
 async fn json_tells_the_same() {
     for (name, signal) in [("spans.json", "traces"), ("node-traces.json", "traces")] {
         let world = World::new();
-        let measure = world.measure("web", &percentile(99.0));
+        let measure = world.measure("otlp", "web", &percentile(99.0));
         world.recorded(name, signal);
         near(value(&measure).await, 300.0, 0.01);
         assert_eq!(measure.read().await.detail.service_ms, Some(200.0), "{name}");
@@ -195,7 +133,7 @@ async fn recorded_histograms_are_read_within_their_cells() {
     ] {
         let later = if names == ["exponential.json"] { 670_000 } else { 0 };
         let world = World::at(recorded + later);
-        let measures = [50.0, 95.0].map(|percent| (percent, world.measure("web", &percentile(percent))));
+        let measures = [50.0, 95.0].map(|percent| (percent, world.measure("otlp", "web", &percentile(percent))));
         for name in names {
             world.recorded(name, "metrics");
         }
@@ -209,7 +147,7 @@ async fn recorded_histograms_are_read_within_their_cells() {
     }
     for (name, slowest) in [("delta.json", 2000.0), ("node-metrics.json", 300.0)] {
         let world = World::at(recorded);
-        let measure = world.measure("web", &percentile(100.0));
+        let measure = world.measure("otlp", "web", &percentile(100.0));
         world.recorded(name, "metrics");
         near(value(&measure).await, slowest, 0.06);
     }
@@ -219,7 +157,7 @@ async fn recorded_histograms_are_read_within_their_cells() {
 async fn an_instrumented_app_tells_spans_and_a_histogram_of_the_same_requests() {
     for name in ["wsgi.pb", "wsgi-new.pb"] {
         let world = World::at(1_795_608_010_000);
-        let measure = world.measure("web", &percentile(50.0));
+        let measure = world.measure("otlp", "web", &percentile(50.0));
         world.recorded(&format!("{name}-1"), "traces");
         let spans = measure.read().await;
         world.recorded(&format!("{name}-2"), "metrics");
@@ -235,7 +173,7 @@ async fn an_instrumented_app_tells_spans_and_a_histogram_of_the_same_requests() 
 #[tokio::test]
 async fn each_process_hears_of_its_own_dynos_and_the_router_counts_once() {
     let world = World::new();
-    let (web, api) = (world.measure("web", &[]), world.measure("api", &[]));
+    let (web, api) = (world.measure("otlp", "web", &[]), world.measure("otlp", "api", &[]));
     world.recorded("heroku-router.json", "traces");
     near(value(&web).await, 50.0, 0.01);
     assert!(failure(&api).await.to_string().contains("no request of this process"), "alive by the router");
@@ -265,8 +203,8 @@ async fn each_process_hears_of_its_own_dynos_and_the_router_counts_once() {
 #[tokio::test]
 async fn settings_say_which_service_and_attribute_count() {
     let world = World::new();
-    let only = world.measure("web", &[("service", Value::Text("shop".into()))]);
-    let named = world.measure("web", &[("process_attribute", Value::Text("deployment.process".into()))]);
+    let only = world.measure("otlp", "web", &[("service", Value::Text("shop".into()))]);
+    let named = world.measure("otlp", "web", &[("process_attribute", Value::Text("deployment.process".into()))]);
     world.spans(json!({ "service.name": "other" }), &[span(START, 900, json!({})), span(START, 800, json!({}))]);
     world.spans(json!({ "service.name": "shop" }), &[span(START, 100, json!({}))]);
     world.spans(json!({ "service.name": "x", "deployment.process": "web" }), &[span(START, 300, json!({}))]);
@@ -287,7 +225,7 @@ async fn errors_of_the_router_count_as_they_do_in_its_lines() {
         (json!({ "http.response.status_code": 500, "heroku.dyno.name": "web.1" }), Some(40.0)),
     ] {
         let world = World::new();
-        let web = world.measure("web", &[]);
+        let web = world.measure("otlp", "web", &[]);
         world.spans(json!({}), &[span(START, 40, of.clone())]);
         match wanted {
             Some(wanted) => near(value(&web).await, wanted, 0.01),
@@ -298,7 +236,7 @@ async fn errors_of_the_router_count_as_they_do_in_its_lines() {
         }
     }
     let world = World::new();
-    let web = world.measure("web", &[]);
+    let web = world.measure("otlp", "web", &[]);
     world.spans(json!({}), &[span(START, 500_000, json!({ "http.response.status_code": 101 }))]);
     assert!(failure(&web).await.to_string().contains("no request"), "the life of a websocket is none");
 }
@@ -306,7 +244,7 @@ async fn errors_of_the_router_count_as_they_do_in_its_lines() {
 #[tokio::test]
 async fn what_is_no_request_of_its_own_is_left_out() {
     let world = World::new();
-    let web = world.measure("web", &percentile(0.0));
+    let web = world.measure("otlp", "web", &percentile(0.0));
     let mut outer = span(START, 100, json!({}));
     outer["spanId"] = "00000000000000a1".into();
     let mut inner = span(START, 7, json!({}));
@@ -322,7 +260,7 @@ async fn what_is_no_request_of_its_own_is_left_out() {
 #[tokio::test]
 async fn a_sampled_span_stands_for_those_that_were_left_out() {
     let world = World::new();
-    let web = world.measure("web", &[]);
+    let web = world.measure("otlp", "web", &[]);
     world.pass(10);
     let spans: Vec<_> = (0..10)
         .map(|second| {
@@ -339,8 +277,8 @@ async fn a_sampled_span_stands_for_those_that_were_left_out() {
 #[tokio::test]
 async fn silence_is_unknown_and_telemetry_without_requests_is_idle_only_after_there_were_some() {
     let world = World::new();
-    let web = world.measure("web", &[]);
-    let logs = world.post(&format!("/otlp/{TOKEN}/v1/logs"), &[("content-type", PROTOBUF)], b"\x0a\x00");
+    let web = world.measure("otlp", "web", &[]);
+    let logs = world.reply(&format!("/otlp/{TOKEN}/v1/logs"), &[("content-type", PROTOBUF)], b"\x0a\x00");
     assert_eq!((logs.status, logs.body.len(), world.intake.counts().requests), (200, 0, 1));
     assert_eq!(failure(&web).await, Failure::Missing, "logs tell nothing of requests, nor that there were none");
     let inner = || {
@@ -364,7 +302,7 @@ async fn silence_is_unknown_and_telemetry_without_requests_is_idle_only_after_th
 #[tokio::test]
 async fn late_spans_land_in_their_place_and_old_ones_are_no_fresh_ones() {
     let world = World::new();
-    let web = world.measure("web", &[]);
+    let web = world.measure("otlp", "web", &[]);
     world.spans(json!({}), &[span(START - 25 * 60_000, 900, json!({}))]);
     assert_eq!(failure(&web).await, Failure::Late(1500));
     assert_eq!(world.intake.counts().late, 1);
@@ -377,7 +315,7 @@ async fn late_spans_land_in_their_place_and_old_ones_are_no_fresh_ones() {
 #[tokio::test]
 async fn cumulative_histograms_count_what_is_new() {
     let world = World::new();
-    let web = world.measure("web", &percentile(50.0));
+    let web = world.measure("otlp", "web", &percentile(50.0));
     let one = || json!({ "service.name": "shop", "service.instance.id": "one" });
     let long_ago = START - 3_600_000;
     world.histogram(one(), 2, (long_ago, START), [100, 0, 0, 50], json!({}));
@@ -405,7 +343,7 @@ async fn cumulative_histograms_count_what_is_new() {
 #[tokio::test]
 async fn rates_are_those_of_all_instances_though_they_tell_in_turns() {
     let world = World::new();
-    let web = world.measure("web", &[]);
+    let web = world.measure("otlp", "web", &[]);
     for round in 0..4 {
         for id in ["one", "two", "three"] {
             let of = json!({ "service.name": "shop", "service.instance.id": id });
@@ -424,7 +362,7 @@ async fn rates_are_those_of_all_instances_though_they_tell_in_turns() {
 #[tokio::test]
 async fn a_histogram_of_failures_holds_errors() {
     let world = World::new();
-    let web = world.measure("web", &[]);
+    let web = world.measure("otlp", "web", &[]);
     let of = json!({ "service.name": "router", "heroku.app.id": "2daa2797" });
     let failed = json!({ "attributes": attributes(&json!({ "http.response.status_code": 503, "error.type": "H14" })) });
     world.histogram(of, 1, (START - 60_000, START), [9, 0, 0, 0], failed);
@@ -434,7 +372,7 @@ async fn a_histogram_of_failures_holds_errors() {
 #[tokio::test]
 async fn bad_requests_are_refused_as_the_protocol_says() {
     let world = World::new();
-    let _web = world.measure("web", &[]);
+    let _web = world.measure("otlp", "web", &[]);
     let traces = format!("/otlp/{TOKEN}/v1/traces");
     let gzip = |bytes: &[u8]| {
         let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
@@ -460,7 +398,7 @@ async fn bad_requests_are_refused_as_the_protocol_says() {
         (&traces, &[binary, ("content-encoding", "br")], b"", 415, "encoding"),
     ];
     for (path, headers, body, status, message) in cases {
-        let reply = world.post(path, headers, body);
+        let reply = world.reply(path, headers, body);
         assert_eq!(reply.status, status, "{headers:?} {message}");
         if reply.content_type == JSON {
             let said: Json = serde_json::from_slice(&reply.body).unwrap();
@@ -471,18 +409,15 @@ async fn bad_requests_are_refused_as_the_protocol_says() {
         }
     }
     assert_eq!(world.intake.counts().refused, 11);
-    assert_eq!(
-        world.post("/otlp/v1/traces", &[text, ("authorization", &format!("Bearer {TOKEN}"))], b"{}").status,
-        200
-    );
-    assert_eq!(world.post(&format!("/otlp/{TOKEN}//v1/metrics"), &[binary], b"").status, 200);
-    assert_eq!(world.post(&format!("/otlp/{TOKEN}/v1/profiles"), &[binary], b"").status, 404);
+    assert_eq!(world.post("/otlp/v1/traces", &[text, ("authorization", &format!("Bearer {TOKEN}"))], b"{}"), 200);
+    assert_eq!(world.reply(&format!("/otlp/{TOKEN}//v1/metrics"), &[binary], b"").status, 200);
+    assert_eq!(world.reply(&format!("/otlp/{TOKEN}/v1/profiles"), &[binary], b"").status, 404);
 }
 
 #[tokio::test]
 async fn what_makes_no_sense_is_rejected_by_number_and_costs_nothing_else() {
     let world = World::new();
-    let web = world.measure("web", &[]);
+    let web = world.measure("otlp", "web", &[]);
     let mut backwards = span(START, 100, json!({}));
     backwards["endTimeUnixNano"] = nanos(START - 200).into();
     let mut endless = span(START, 100, json!({}));
@@ -503,7 +438,7 @@ async fn what_makes_no_sense_is_rejected_by_number_and_costs_nothing_else() {
     }
     let mut body = vec![0x0a, scope.len() as u8 + 2, 0x12, scope.len() as u8];
     body.extend(&scope);
-    let reply = world.post(&format!("/otlp/{TOKEN}/v1/traces"), &[("content-type", PROTOBUF)], &body);
+    let reply = world.reply(&format!("/otlp/{TOKEN}/v1/traces"), &[("content-type", PROTOBUF)], &body);
     assert_eq!(reply.status, 200);
     assert_eq!(reply.body.len(), 0, "without a value it is no attribute");
 }
@@ -511,7 +446,7 @@ async fn what_makes_no_sense_is_rejected_by_number_and_costs_nothing_else() {
 #[tokio::test]
 async fn in_an_overload_the_sender_is_told_to_come_again() {
     let world = World::new();
-    let _web = world.measure("web", &[]);
+    let _web = world.measure("otlp", "web", &[]);
     let mut headers: HeaderMap = [("content-type".parse().unwrap(), PROTOBUF.parse().unwrap())].into_iter().collect();
     headers.insert("content-length", (4 << 20).to_string().parse().unwrap());
     let path = format!("/otlp/{TOKEN}/v1/traces");

@@ -1,5 +1,6 @@
-"""Sends telemetry with OpenTelemetry's own SDK and exporters, as an app would: otlp.py ENCODING WHAT, the rest as JSON on standard
-input. The endpoint, headers, compression and temporality come by OpenTelemetry's own environment variables.
+"""Sends telemetry with OpenTelemetry's own SDK and exporters, as an app would: otlp.py ENCODING WHAT, the rest as JSON on input.
+
+The endpoint, headers, compression and temporality come by OpenTelemetry's own environment variables.
 
 ENCODING is `proto` or `json`, the module of the exporter. WHAT is `spans` or `histogram` (of `durations_ms`, all of which end
 at `at_ms`, or now) or `wsgi` (real requests to an instrumented app in this process that takes `durations_ms` for them).
@@ -27,6 +28,7 @@ statuses = given.get("statuses", [200])
 
 
 def tracer_provider():
+    """Gives what makes spans and sends them at its shutdown."""
     exporter = importlib.import_module(http + ".trace_exporter").OTLPSpanExporter()
     provider = TracerProvider(resource=resource)
     provider.add_span_processor(BatchSpanProcessor(exporter))
@@ -34,12 +36,14 @@ def tracer_provider():
 
 
 def meter_provider():
+    """Gives what makes histograms and sends them when it is told to."""
     exporter = importlib.import_module(http + ".metric_exporter").OTLPMetricExporter()
     reader = PeriodicExportingMetricReader(exporter, export_interval_millis=3_600_000)
     return MeterProvider(resource=resource, metric_readers=[reader])
 
 
 def spans():
+    """Sends a server span for each request, with a call within it."""
     provider = tracer_provider()
     tracer = provider.get_tracer("test")
     end = given["at_ms"] * 1_000_000 if "at_ms" in given else time.time_ns()
@@ -65,13 +69,12 @@ def spans():
 
 
 def histogram():
+    """Sends a histogram of the requests."""
     provider = meter_provider()
     meter = provider.get_meter("test")
     # The bounds that the conventions ask for.
     bounds = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
-    recorded = meter.create_histogram(
-        "http.server.request.duration", unit="s", explicit_bucket_boundaries_advisory=bounds
-    )
+    recorded = meter.create_histogram("http.server.request.duration", unit="s", explicit_bucket_boundaries_advisory=bounds)
     meter.create_up_down_counter("http.server.active_requests").add(1, {"http.request.method": "GET"})
     for number, duration in enumerate(durations):
         status = statuses[number % len(statuses)]
@@ -83,6 +86,7 @@ def histogram():
 
 
 def wsgi():
+    """Makes real requests to an instrumented app."""
     from opentelemetry.instrumentation.wsgi import OpenTelemetryMiddleware
 
     traces, metrics = tracer_provider(), meter_provider()
