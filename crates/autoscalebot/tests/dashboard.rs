@@ -116,7 +116,7 @@ fn scraped(server: &str, address: &str) -> Result<(), String> {
     sees("autoscalebot_dynos{app=\"sample\",process=\"web\"}", &|dynos| dynos > 1.0)?;
     sees("autoscalebot_bound_dynos{bound=\"max\"}", &|dynos| dynos == 6.0)?;
     sees("autoscalebot_measurement_seconds{measurement=\"heartbeat\"}", &|seconds| seconds > 0.0 && seconds < 2.0)?;
-    sees("autoscalebot_measurement_known", &|known| known <= 1.0)?;
+    sees("autoscalebot_measurement_known{measurement=\"router\"}", &|known| known <= 1.0)?;
     sees("autoscalebot_decisions_total{call=\"ok\"}", &|count| count >= 1.0)?;
     sees("autoscalebot_ticks_total", &|count| count >= 5.0)?;
     sees("autoscalebot_build_info", &|one| one == 1.0)?;
@@ -179,14 +179,7 @@ fn a_token_opens_the_daemon_and_is_never_shown() {
     let folder = Folder::with(&settings("listen = \"127.0.0.1:0\"\ntoken = { env = \"AUTOSCALEBOT_TOKEN\" }"));
     folder.write("Procfile", "worker: sleep 1000\n");
     let running = folder.start(&["run"]);
-    let mut address = String::new();
-    wait_for("the address", || {
-        let err = folder.read("err");
-        let line = err.lines().find(|line| line.contains("dashboard and API"));
-        let line: Option<Value> = line.and_then(|line| serde_json::from_str(line).ok());
-        address = line.and_then(|line| line["address"].as_str().map(str::to_owned)).unwrap_or_default();
-        !address.is_empty()
-    });
+    let address = folder.served_at();
     assert_eq!(get(&address, "/api/v1/processes"), None);
     let with = |token: &str| {
         let mut stream = TcpStream::connect(&address).unwrap();

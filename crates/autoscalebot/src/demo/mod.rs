@@ -1,5 +1,10 @@
-//! The parts of the demo: the app that it scales and the visitors that it gets. How they are put together with the engine is
-//! in `commands::demo`.
+//! What the demo is made of: the sample app, its visitors, the settings, what is seen while it runs, and what is told at its
+//! end. The command that puts them together is in `commands::demo`.
 
 pub(crate) mod load;
 pub(crate) mod sample_app;
+pub(crate) mod settings;
+pub(crate) mod shadow;
+pub(crate) mod show;
+pub(crate) mod summary;
+pub(crate) mod told;

@@ -89,7 +89,7 @@ await until("dynos rise", async () => (await dynos(desk)) > before);
 note(`dynos rose from ${before} to ${await dynos(desk)}`);
 
 const move = (x, y) => desk.mouse.move(x, y);
-const why = /\d+ → \d+ dynos[\s\S]*readings in a row were too high/;
+const why = /\d+ → \d+ dynos[\s\S]*servers are busy/;
 const tip = desk.locator(".tip");
 note(`hovered: ${await point(desk, 0, why, move)}`);
 await desk.mouse.move(5, 5);
@@ -98,8 +98,12 @@ assert(await tip.isHidden());
 await desk.locator('.mark[tabindex="0"]').focus();
 await desk.keyboard.press("Home");
 assert.match(await tip.innerText(), /1 → \d+ dynos/);
-assert.match(await desk.evaluate(() => document.activeElement.getAttribute("aria-label")), /readings in a row were too high/);
+assert.match(await desk.evaluate(() => document.activeElement.getAttribute("aria-label")), /servers are busy/);
 note("the keyboard reaches the decisions");
+// The rule that only watches: what it wants now, and in the table where it differs.
+await desk.locator(".stat.shadow", { hasText: /heartbeat, in the shadow[\s\S]*wants \d dyno/ }).waitFor();
+await desk.locator("tbody td", { hasText: /In the shadow, heartbeat wants \d dynos?: / }).first().waitFor();
+note("the shadow's proposals are there");
 await look(desk, "the page");
 
 await desk.getByRole("button", { name: "Pause" }).click();
