@@ -134,13 +134,6 @@ listen = "127.0.0.1:0"
         heroku.url()
     ));
     let running = folder.start(&["run"]);
-    let mut address = String::new();
-    wait_for("the address", || {
-        let err = folder.read("err");
-        let line = err.lines().find(|line| line.contains("dashboard and API"));
-        let line: Option<Value> = line.and_then(|line| serde_json::from_str(line).ok());
-        address = line.and_then(|line| line["address"].as_str().map(str::to_owned)).unwrap_or_default();
-        !address.is_empty()
-    });
+    let address = folder.served_at();
     (folder, running, address)
 }

@@ -42,6 +42,19 @@ impl Folder {
         std::fs::read_to_string(self.path().join(name)).unwrap()
     }
 
+    /// The address at which a binary that was started here serves, as its log tells.
+    pub fn served_at(&self) -> String {
+        let mut address = String::new();
+        wait_for("the address", || {
+            let err = self.read("err");
+            let line = err.lines().find(|line| line.contains("dashboard and API"));
+            let line: Option<serde_json::Value> = line.and_then(|line| serde_json::from_str(line).ok());
+            address = line.and_then(|line| line["address"].as_str().map(str::to_owned)).unwrap_or_default();
+            !address.is_empty()
+        });
+        address
+    }
+
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_autoscalebot"));
         command.args(args).current_dir(self.path()).env_clear();
