@@ -6,6 +6,8 @@ use std::collections::VecDeque;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::learned::Learned;
+use crate::policy::Policy;
 use crate::{Detail, Dynos, Verdict};
 
 /// One counted sample.
@@ -40,21 +42,26 @@ pub struct History {
     points: VecDeque<Point>,
     /// The instant of the newest sample seen, counted or not: a sample is never counted twice.
     seen: Option<Timestamp>,
+    /// What the policy learned from all of them so far.
+    #[serde(default)]
+    learned: Learned,
 }
 
 impl History {
     /// No samples.
-    pub(crate) const EMPTY: Self = Self { points: VecDeque::new(), seen: None };
+    pub(crate) const EMPTY: Self = Self { points: VecDeque::new(), seen: None, learned: Learned::EMPTY };
 
     /// Whether a sample of this instant has not been seen yet.
     pub fn is_new(&self, at: Timestamp) -> bool {
         self.seen.is_none_or(|seen| at > seen)
     }
 
-    /// Notes that a sample of this instant was seen, and counts it where it is evidence.
-    pub(crate) fn add(&mut self, at: Timestamp, point: Option<Point>, window: Window) {
+    /// Notes that a sample of this instant was seen, and counts it where it is evidence; the policy learns from it.
+    pub(crate) fn add(&mut self, at: Timestamp, point: Option<Point>, policy: &dyn Policy) {
+        let window = policy.window();
         self.seen = self.seen.max(Some(at));
         if let Some(point) = point {
+            policy.learn(&mut self.learned, &point);
             self.points.push_back(point);
         }
         while self.points.len() > window.samples
@@ -64,9 +71,15 @@ impl History {
         }
     }
 
-    /// Forgets the evidence; what was seen stays seen.
+    /// Forgets the evidence; what was seen stays seen, and what was learned stays learned.
     pub(crate) fn clear(&mut self) {
         self.points.clear();
+    }
+
+    /// Forgets what is to be seen anew after a restart.
+    pub(crate) fn restart(&mut self) {
+        self.points.clear();
+        self.learned.restart();
     }
 
     /// How many samples count.
@@ -91,6 +104,11 @@ impl<'a> Evidence<'a> {
     /// The history as it stands, and the new sample where there is one that counts.
     pub fn new(past: &'a History, new: Option<Point>) -> Self {
         Self { past, new }
+    }
+
+    /// What the policy learned from all samples before the newest.
+    pub fn learned(&self) -> &'a Learned {
+        &self.past.learned
     }
 
     /// Newest first.

@@ -4,7 +4,7 @@
 //! `explain` and the tests all call [`decide`] and [`settle`]; the engine crate owns the clock and the calls.
 //!
 //! Read in the order of a tick: [`sample`] → [`advice`] (where a policy asks for it) → [`policy`] (on the evidence of
-//! [`history`]) → [`tick`] (combine) → [`gate`] → [`bounds`] → [`record`] → [`event`]; [`state`] is what is carried on to the
+//! [`history`] and what was [`learned`]) → [`tick`] (combine) → [`gate`] → [`bounds`] → [`record`] → [`event`]; [`state`] is what is carried on to the
 //! next.
 
 pub mod advice;
@@ -14,6 +14,7 @@ pub mod event;
 pub mod fields;
 pub mod gate;
 pub mod history;
+pub mod learned;
 pub mod observation;
 pub mod phrase;
 pub mod policy;

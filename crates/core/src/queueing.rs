@@ -60,6 +60,23 @@ impl Model {
         }
     }
 
+    /// The share of requests that are slower than the objective with so many dynos; all, where they cannot keep up.
+    pub fn slower_with(&self, dynos: u32, offered: f64, service_secs: f64) -> f64 {
+        let mut servers = f64::from(dynos) * f64::from(self.at_once.max(1));
+        let mut offered = offered;
+        if self.routing == Routing::Random {
+            (servers, offered) = (f64::from(self.at_once.max(1)), offered / f64::from(dynos.max(1)));
+        }
+        if !(offered > 0.0 && service_secs > 0.0) {
+            return 0.0;
+        }
+        if offered >= servers {
+            return 1.0;
+        }
+        let alone = (-self.objective_secs / service_secs).exp();
+        self.slower(servers, offered, service_secs, alone, erlang_b(servers, offered))
+    }
+
     /// The mean service time behind a mean time in the dyno, wait and service together, of requests that come at `rate` to so
     /// many dynos. Where they wait little, that is nearly the whole; near saturation, it is what the dynos can do.
     pub fn service_secs(&self, rate: f64, within_secs: f64, dynos: u32) -> f64 {

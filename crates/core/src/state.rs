@@ -134,7 +134,7 @@ impl State {
     /// so that nothing is lowered until each policy's window has filled again.
     pub fn after_restart(mut self) -> Self {
         for (_, history) in &mut self.histories {
-            history.clear();
+            history.restart();
         }
         self
     }

@@ -280,7 +280,7 @@ pub fn settle(spec: &Spec, mut state: State, record: &Record, outcome: &CallOutc
     }
     for (measured, measurement) in record.measured.iter().zip(&spec.measurements) {
         if let Some(at) = measured.sampled_at {
-            state.history_mut(&measured.name).add(at, measured.point, measurement.policy.window());
+            state.history_mut(&measured.name).add(at, measured.point, &*measurement.policy);
         }
     }
     state.look_back(spec, record);

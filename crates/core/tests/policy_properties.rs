@@ -41,11 +41,12 @@ fn policies() -> Vec<(&'static str, Unit, Arc<dyn Policy>)> {
     let model = Model { at_once: 1, routing: Routing::Shared, variation: 1.0, objective_secs: 0.5, slow_share: 0.05 };
     let response_time = ResponseTime {
         model,
-        headroom: 0.1,
-        slack: 0.02,
+        headroom: 0.08,
+        slack: 0.03,
         lead: SignedDuration::from_secs(30),
         lower_after: mins(10),
         wait_included: false,
+        adapt: true,
         unit: Unit::RequestsPerSecond,
     };
     let concurrency = Concurrency {

@@ -42,12 +42,12 @@ pub(crate) const PROCESS: &str = "web";
 pub(crate) const BUILTINS: &[Builtin] = &[
     settings(RECOMMENDED, "what this program recommends where response times and their load are measured", |app| {
         let (objective, servers, boot) = (ms(app.objective_secs), app.servers_per_dyno, ms(app.boot_secs));
-        let (percentile, variation) = (digits(100.0 - 100.0 * planned_share(app)), app.service.shape.scv());
+        let (percentile, variation) = (digits(100.0 - 100.0 * app.slow_share), app.service.shape.scv());
         let decide = format!(
             "type = \"response_time\", objective = \"{objective}\", at_once = {servers}, percentile = {percentile}, \
-             variation = {variation}, headroom = 0.0, lead = \"{boot}\", lower_after = \"10m\""
+             variation = {variation}, lead = \"{boot}\""
         );
-        measure("percentile", "5s", "window = \"15s\"", &decide)
+        measure("percentile", "5s", "window = \"10s\"", &decide)
     }),
     settings("recommended-heartbeat", "what this program recommends where there is a heartbeat alone", |app| {
         let (objective, servers) = (ms(app.objective_secs), app.servers_per_dyno);
@@ -121,13 +121,6 @@ pub(crate) const BUILTINS: &[Builtin] = &[
         make: Make::HerokuFitted,
     },
 ];
-
-/// The share of slow requests to plan for at any moment. Most moments are better than the worst, for which the dynos are
-/// there, so it is above the share that may be slow over all: nine times what the work alone leaves of that.
-fn planned_share(app: &App) -> f64 {
-    let alone = (-app.objective_secs / app.service.mean_secs).exp();
-    (9.0 * (app.slow_share - alone)).clamp(app.slow_share, 0.2_f64.max(app.slow_share)).min(0.5)
-}
 
 /// Seconds as settings have them, in whole milliseconds.
 fn ms(secs: f64) -> String {

@@ -168,7 +168,7 @@ mod tests {
                 detail: Detail::default(),
                 ready: None,
             };
-            history.add(at, Some(point), RULE.window());
+            history.add(at, Some(point), &RULE);
         }
         RULE.propose(&PolicyInput {
             at: jiff::Timestamp::from_second(99).unwrap(),

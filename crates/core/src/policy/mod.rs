@@ -9,7 +9,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::fields::{Description, FieldError, Values};
-use crate::history::{Evidence, Window};
+use crate::history::{Evidence, Point, Window};
+use crate::learned::Learned;
 use crate::{Advice, Bounds, Detail, Dynos, Phrase, Unit, Verdict};
 
 pub mod app;
@@ -124,6 +125,12 @@ pub trait Policy: Debug + Send + Sync {
     /// from the number there is: then the same evidence wants the same number again, and nothing is done twice.
     fn keeps_evidence(&self) -> bool {
         false
+    }
+
+    /// What is to be remembered of a sample that counts, beyond the window. Called once for each, after the tick that saw it
+    /// first.
+    fn learn(&self, learned: &mut Learned, point: &Point) {
+        let _ = (learned, point);
     }
 
     /// Whether its measurement says nothing with no dyno running, so that a process that is down to 0 would stay there.

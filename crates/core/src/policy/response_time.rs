@@ -5,7 +5,11 @@
 //! of servers that are busy. The model then says at once how many dynos that load needs, where a rule that looks at response
 //! times alone has to grope dyno by dyno; and it says it before they rise, since a queue that is half full answers quickly.
 //! More dynos are wanted for the load that a rise would lead to within `lead`, the time that a dyno needs to serve; fewer
-//! only for the highest load of `lower_after`. Requests that wait already are work to be done within 15 s.
+//! only for the busiest minute of `lower_after`. Requests that wait already are work to be done within 15 s.
+//!
+//! How careful that has to be depends on the traffic. So the margins follow what was slow: the requests that may be slow
+//! are a budget, as in site reliability engineering; while much of it was spent over the last hours, loads are planned with
+//! more room and dynos are kept for longer, and while little was, with less ([`Margins`]).
 //!
 //! The measured percentile keeps watch over the model: while it is above the objective nothing is removed, and where it stays
 //! there although the model is content, dynos are added. Where the source tells no load, as a heartbeat does not, two of the
@@ -17,9 +21,10 @@ use jiff::SignedDuration;
 
 use crate::fields::{Description, Field, FieldError, FieldType, Values};
 use crate::history::{Point, Window};
+use crate::learned::{Learned, MOST_SLOTS, Slot};
 use crate::policy::{NOTHING_READ, Policy, PolicyInput, PolicyKind, Proposal, count, needed, positive, span};
 use crate::queueing::{Model, Routing};
-use crate::{Dynos, Phrase, Unit, Verdict};
+use crate::{Phrase, Unit, Verdict};
 
 /// The settings of the rule.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,12 +41,37 @@ pub struct ResponseTime {
     pub lower_after: SignedDuration,
     /// Whether the service time that is told holds the wait inside the dyno, as that of router logs does.
     pub wait_included: bool,
+    /// Whether the margins follow the share of slow requests.
+    pub adapt: bool,
     /// What a value counts.
     pub unit: Unit,
 }
 
-/// A rise is seen over so long.
+/// A rise is seen over so long, or over the shorter time where it is steeper there.
 const TREND: SignedDuration = SignedDuration::from_mins(3);
+const SHORT_TREND: SignedDuration = SignedDuration::from_secs(45);
+/// The share of slow requests that is aimed at, of that which may be: what is counted here is never all of it.
+const AIM: f64 = 0.8;
+/// Where service alone uses up what may be slow, the queue may still have so much of it.
+const LEAST_BUDGET: f64 = 0.2;
+/// Half of what is remembered of slow requests is forgotten in this time.
+const HALF_LIFE: SignedDuration = SignedDuration::from_hours(6);
+/// So many seconds of traffic that spent its budget are taken for granted in the beginning.
+const PRIOR_SECS: f64 = 7200.0;
+/// So much more care for each budget that was spent beyond the first, up to the most.
+const GAIN: f64 = 0.7;
+const MOST_CARE: f64 = 2.5;
+/// Most moments are better than the worst, for which the dynos are there: so the share to plan for at any moment is this
+/// multiple of that which may be slow over all; a unit of care divides it, lengthens the hold, and adds to the headroom.
+const MOMENT: f64 = 3.0;
+const SHARE_BASE: f64 = 2.0;
+const HOLD_BASE: f64 = 1.5;
+const HEADROOM_STEP: f64 = 0.05;
+const MOST_SHARE: f64 = 0.4;
+/// So many standard deviations may be chance.
+const CHANCE: f64 = 2.0;
+/// So many times the mean is more than chance.
+const CLEARLY: f64 = 1.25;
 /// Requests that wait are work to be done within so many seconds.
 const DRAIN_SECS: f64 = 15.0;
 /// Without a load: readings below this share of the objective are low.
@@ -86,13 +116,13 @@ pub const KIND: PolicyKind = PolicyKind {
             Field::defaulting(
                 "headroom",
                 FieldType::Number(0.0, 10.0),
-                "0.1",
+                "0.08",
                 "So much more load than was measured is planned for: 0.1 is a tenth.",
             ),
             Field::defaulting(
                 "slack",
                 FieldType::Number(0.0, 10.0),
-                "0.02",
+                "0.03",
                 "So much more still must fit before dynos are removed.",
             ),
             Field::defaulting(
@@ -106,6 +136,12 @@ pub const KIND: PolicyKind = PolicyKind {
                 FieldType::Duration(0.0, 86_400.0),
                 "\"10m\"",
                 "Dynos are removed down to the need of the highest load of so long.",
+            ),
+            Field::defaulting(
+                "adapt",
+                FieldType::Flag,
+                "true",
+                "Whether headroom, share and lower_after follow the share of requests that was slow over the last hours.",
             ),
             Field::defaulting(
                 "wait_included",
@@ -139,6 +175,7 @@ fn build(values: &Values, unit: Unit) -> Result<Arc<dyn Policy>, FieldError> {
         lead: span(values, "lead")?,
         lower_after: span(values, "lower_after")?,
         wait_included: values.flag("wait_included"),
+        adapt: values.flag("adapt"),
         unit,
     }))
 }
@@ -182,23 +219,130 @@ impl Line {
         self.yy += y * y;
     }
 
-    /// By how much the load rises within `secs`, less what may be chance: the spread around the line.
-    fn rise(self, secs: f64) -> f64 {
-        if self.n < 3.0 {
-            return 0.0;
-        }
+    /// How fast the load rises, in servers a second, and the spread of the readings around the line.
+    fn fit(self) -> (f64, f64) {
         let (sxx, sxy) = (self.xx - self.x * self.x / self.n, self.xy - self.x * self.y / self.n);
-        let syy = self.yy - self.y * self.y / self.n;
-        if sxx <= 0.0 {
-            return 0.0;
+        if self.n < 4.0 || sxx <= 0.0 {
+            return (0.0, 0.0);
         }
         let slope = sxy / sxx;
-        let spread = ((syy - slope * sxy) / self.n).max(0.0).sqrt();
+        let syy = self.yy - self.y * self.y / self.n;
+        (slope, ((syy - slope * sxy) / self.n).max(0.0).sqrt())
+    }
+
+    /// By how much the load rises within `secs`, less what may be chance: the spread around the line.
+    fn rise(self, secs: f64) -> f64 {
+        let (slope, spread) = self.fit();
         (slope * secs - spread).max(0.0)
+    }
+
+    /// The same for few readings, whose own spread says little: `spread` is that of a longer time before. Less two standard
+    /// errors of the slope, beside the spread.
+    fn clear_rise(self, secs: f64, spread: f64) -> f64 {
+        let (slope, own) = self.fit();
+        let sxx = self.xx - self.x * self.x / self.n.max(1.0);
+        let error = if sxx > 0.0 { spread / sxx.sqrt() } else { 0.0 };
+        ((slope - CHANCE * error) * secs - own).max(0.0)
+    }
+
+    /// The mean; `or` where there is nothing.
+    fn mean(self, or: f64) -> f64 {
+        if self.n > 0.0 { self.y / self.n } else { or }
     }
 }
 
+/// What the past says.
+#[derive(Debug, Clone, Copy, Default)]
+struct Past {
+    /// Servers that were busy in the busiest minute.
+    highest: f64,
+    /// Servers that are busy now, free of what is chance in one reading.
+    busy: f64,
+    /// The longest mean time to serve a request.
+    service_secs: f64,
+    /// By how many busy servers the load rises within `lead`.
+    rise: f64,
+    /// For how long all readings were slower than the objective, with as many dynos as now.
+    slow_since: Option<SignedDuration>,
+    /// Whether any reading within `lead` was.
+    slow_lately: bool,
+}
+
+/// How careful to be.
+#[derive(Debug, Clone, Copy)]
+struct Margins {
+    /// The model, with the share of slow requests to plan for at any moment.
+    model: Model,
+    /// So much more load than is measured.
+    headroom: f64,
+    /// How long dynos are kept for a load.
+    hold: SignedDuration,
+}
+
 impl ResponseTime {
+    /// The share of requests that are slower than the objective by their service alone.
+    fn alone(&self, service_secs: f64) -> f64 {
+        if service_secs > 0.0 { (-self.model.objective_secs / service_secs).exp() } else { 0.0 }
+    }
+
+    /// What remains of the share that may be slow when service alone has had its part: the budget of the queue.
+    fn budget(&self, alone: f64) -> f64 {
+        let aim = AIM * self.model.slow_share;
+        (aim - alone).max(aim * LEAST_BUDGET)
+    }
+
+    /// The margins, by how much of the budget was spent over the last hours.
+    fn margins(&self, learned: &Learned, service_secs: f64) -> Margins {
+        if !self.adapt {
+            return Margins { model: self.model, headroom: self.headroom, hold: self.lower_after };
+        }
+        let budget = self.budget(self.alone(service_secs));
+        let spent = learned.slow_share(budget, PRIOR_SECS) / budget;
+        let care = (GAIN * (spent - 1.0)).clamp(-1.0, MOST_CARE);
+        let share = (MOMENT * self.model.slow_share * SHARE_BASE.powf(-care)).min(MOST_SHARE);
+        Margins {
+            model: Model { slow_share: share, ..self.model },
+            headroom: (self.headroom + HEADROOM_STEP * care).max(0.0),
+            hold: self.hold(care),
+        }
+    }
+
+    fn hold(&self, care: f64) -> SignedDuration {
+        // Never longer than what slots hold.
+        let most = self.slot_secs() * (MOST_SLOTS - 1);
+        SignedDuration::from_secs(((self.lower_after.as_secs_f64() * HOLD_BASE.powf(care)) as i64).min(most))
+    }
+
+    /// The length of a slot: whole minutes, so that the longest hold fits.
+    fn slot_secs(&self) -> i64 {
+        let longest = self.lower_after.as_secs_f64() * HOLD_BASE.powf(MOST_CARE) + 60.0;
+        ((longest / 60.0 / (MOST_SLOTS - 1) as f64).ceil() as i64).max(1) * 60
+    }
+
+    /// How far back single readings are looked at.
+    fn span(&self) -> SignedDuration {
+        TREND.max(self.lead + SignedDuration::from_mins(2))
+    }
+
+    /// The share of requests behind a reading that the queue made slow. Where the requests under way are told, their mean time
+    /// by Little's law, spread as in a single queue (exponentially, which is more than several servers make slow); else what
+    /// the model says of so many dynos.
+    fn slow_by_queue(&self, load: Load, point: &Point) -> f64 {
+        if load.service_secs <= 0.0 {
+            return 0.0;
+        }
+        let alone = self.alone(load.service_secs);
+        let share = match (point.detail.concurrency, point.ready) {
+            (Some(under_way), _) => {
+                let within = under_way / load.rate;
+                if within > load.service_secs { self.alone(within) } else { alone }
+            }
+            (None, Some(ready)) => self.model.slower_with(ready, load.offered, load.service_secs),
+            (None, None) => alone,
+        };
+        (share - alone).clamp(0.0, 1.0)
+    }
+
     fn load(&self, point: &Point) -> Option<Load> {
         let detail = &point.detail;
         let rate = match self.unit {
@@ -214,17 +358,39 @@ impl ResponseTime {
         Some(Load { offered: rate * service_secs, service_secs, rate })
     }
 
-    /// The service time, where what is told holds the wait: that behind the shortest of late, when dynos were idle most.
-    fn without_wait(&self, input: &PolicyInput<'_>) -> Option<f64> {
-        let mut shortest: Option<(Load, Dynos)> = None;
-        for point in input.evidence.within(input.at, self.lower_after.max(TREND)) {
-            let Some(load) = self.load(&point).filter(|load| load.rate > 0.0) else { continue };
-            if shortest.is_none_or(|(known, _)| load.service_secs < known.service_secs) {
-                shortest = Some((load, point.ready.unwrap_or(input.ready)));
-            }
+    /// The service time, where what is told holds the wait: the lower quartile of what lies behind the minutes of late. In an
+    /// overload no more can be told than what the dynos can do, which is too long; and the shortest of many is that by chance.
+    fn without_wait(&self, input: &PolicyInput<'_>, load: Load, hold: SignedDuration) -> f64 {
+        let mut all = [0.0; MOST_SLOTS as usize + 1];
+        let mut count = 0;
+        let (mut sum, mut samples) = (0.0, 0.0);
+        for point in input.evidence.within(input.at, SHORT_TREND) {
+            let Some(then) = self.load(&point).filter(|then| then.rate > 0.0) else { continue };
+            sum += self.model.service_secs(then.rate, then.service_secs, point.ready.unwrap_or(input.ready));
+            samples += 1.0;
         }
-        let (load, ready) = shortest?;
-        Some(self.model.service_secs(load.rate, load.service_secs, ready))
+        let slots = input.evidence.learned().within(input.at, hold, self.slot_secs()).map(|slot| slot.service_secs);
+        let newest = (samples > 0.0).then(|| sum / samples);
+        for (secs, place) in newest.into_iter().chain(slots).filter(|secs| *secs > 0.0).zip(&mut all) {
+            *place = secs;
+            count += 1;
+        }
+        match all.get_mut(..count) {
+            Some(known) if count > 0 => *known.select_nth_unstable_by(count / 4, f64::total_cmp).1,
+            _ => load.service_secs,
+        }
+    }
+
+    /// The mean service time of a minute: chance moves it less than that of one reading. One that is clearly longer stands for
+    /// itself.
+    fn steady_service(&self, input: &PolicyInput<'_>, load: Load) -> f64 {
+        let (mut work, mut rate) = (0.0, 0.0);
+        for then in input.evidence.within(input.at, SHORT_TREND).filter_map(|point| self.load(&point)) {
+            work += then.offered;
+            rate += then.rate;
+        }
+        let mean = if rate > 0.0 { work / rate } else { load.service_secs };
+        if load.service_secs > CLEARLY * mean { load.service_secs } else { mean }
     }
 
     /// Whether a reading is slower than the objective; unknown for a rate.
@@ -238,34 +404,18 @@ impl ResponseTime {
 
     fn by_load(&self, input: &PolicyInput<'_>, newest: &Point, load: Load) -> Proposal {
         let dynos = input.dynos;
-        let served = if self.wait_included { self.without_wait(input) } else { None };
-        let load = served.map_or(load, |secs| load.at(secs));
-        let (mut highest, mut service_secs, mut line) = (0.0_f64, load.service_secs, Line::default());
-        let (mut slow_since, mut slow_lately) = (None, self.is_slow(newest));
-        let mut unbroken = true;
-        for point in input.evidence.within(input.at, self.lower_after.max(TREND)) {
-            let age = input.at.duration_since(point.at);
-            // As slow as this, with as many dynos as now, ever since when?
-            let slow = self.is_slow(&point);
-            unbroken &= slow && point.ready == Some(input.ready);
-            if unbroken {
-                slow_since = Some(age);
-            }
-            slow_lately |= slow && age < self.lead;
-            let Some(then) = self.load(&point) else { continue };
-            let then = served.map_or(then, |secs| then.at(secs));
-            if age < TREND {
-                line.add(-age.as_secs_f64(), then.offered);
-            }
-            if age < self.lower_after {
-                highest = highest.max(then.offered);
-                service_secs = service_secs.max(then.service_secs);
-            }
-        }
+        let margins = self.margins(input.evidence.learned(), load.service_secs);
+        let served = if self.wait_included {
+            self.without_wait(input, load, margins.hold)
+        } else {
+            self.steady_service(input, load)
+        };
+        let load = load.at(served);
+        let past = self.past(input, newest, load, margins.hold);
         let waiting = (newest.detail.concurrency.unwrap_or(0.0) - load.offered).max(0.0);
         let backlog = waiting * load.service_secs / DRAIN_SECS;
-        let planned = load.offered + backlog + line.rise(self.lead.as_secs_f64());
-        let wanted = self.model.dynos(planned * (1.0 + self.headroom), load.service_secs);
+        let planned = past.busy + backlog + past.rise;
+        let wanted = margins.model.dynos(planned * (1.0 + margins.headroom), load.service_secs);
         // No more than twice as many at once: a number that is far off is one that will be put right.
         let wanted = wanted.min(dynos.saturating_mul(2));
         let busy = load.offered;
@@ -278,29 +428,70 @@ impl ResponseTime {
         }
         // Where service alone is slower than the objective more often than may be, requests are slow however many dynos there
         // are: that is no reason to add any, nor to keep them.
-        let alone = (-self.model.objective_secs / load.service_secs).exp();
-        let in_reach = alone < self.model.slow_share;
+        let in_reach = self.alone(load.service_secs) < self.model.slow_share;
         // The model is content, the requests are not: it is wrong about this app.
-        if in_reach && slow_since.is_some_and(|since| since >= self.lead + SignedDuration::from_mins(1)) {
+        if in_reach && past.slow_since.is_some_and(|since| since >= self.lead + SignedDuration::from_mins(1)) {
             let why = Phrase::with("slower than the objective although {0} dynos should do", [f64::from(wanted)]);
             return Proposal::want(dynos.saturating_add((dynos / 10).max(1)), why);
         }
-        if in_reach && slow_lately {
+        if in_reach && past.slow_lately {
             let why =
                 Phrase::with("slower than the objective: nothing is removed, {0} dynos should do", [wanted.into()]);
             return Proposal::want(dynos, why);
         }
-        if !input.evidence.covers(input.at, self.lower_after, self.window()) {
-            let seconds = self.lower_after.as_secs_f64();
+        let seconds = margins.hold.as_secs_f64();
+        if !input.evidence.learned().covers(input.at, margins.hold) {
             return Proposal::want(
                 dynos,
                 Phrase::with("{0} servers are busy, but for less than {1} s", [busy, seconds]),
             );
         }
-        let highest = highest.max(planned);
-        let lower = self.model.dynos(highest * (1.0 + self.headroom + self.slack), service_secs).min(dynos);
-        let numbers = [busy, highest, f64::from(lower)];
-        Proposal::want(lower, Phrase::with("{0} servers are busy, {1} at most: the objective needs {2} dynos", numbers))
+        let highest = past.highest.max(planned);
+        let room = 1.0 + margins.headroom + self.slack;
+        let lower = margins.model.dynos(highest * room, past.service_secs).min(dynos);
+        let why = "{0} servers are busy, {1} at most in {3} s: the objective needs {2} dynos";
+        Proposal::want(lower, Phrase::with(why, [busy, highest, f64::from(lower), seconds]))
+    }
+
+    /// What the readings and what was learned say about the past; `load` is the newest, with its wait taken out.
+    fn past(&self, input: &PolicyInput<'_>, newest: &Point, load: Load, hold: SignedDuration) -> Past {
+        let served = load.service_secs;
+        let (mut long, mut short, mut before) = (Line::default(), Line::default(), Line::default());
+        let mut past = Past { slow_lately: self.is_slow(newest), ..Past::default() };
+        let mut unbroken = true;
+        for point in input.evidence.within(input.at, self.span()) {
+            let age = input.at.duration_since(point.at);
+            // As slow as this, with as many dynos as now, ever since when?
+            let slow = self.is_slow(&point);
+            unbroken &= slow && point.ready == Some(input.ready);
+            if unbroken {
+                past.slow_since = Some(age);
+            }
+            past.slow_lately |= slow && age < self.lead;
+            let Some(then) = self.load(&point) else { continue };
+            let then = then.at(served);
+            if age < TREND {
+                long.add(-age.as_secs_f64(), then.offered);
+            }
+            if age >= SHORT_TREND && age < TREND {
+                before.add(-age.as_secs_f64(), then.offered);
+            }
+            if age < SHORT_TREND {
+                short.add(-age.as_secs_f64(), then.offered);
+                past.service_secs = past.service_secs.max(then.service_secs);
+            }
+        }
+        // What a reading differs from the line by chance was seen before; a jump is no chance, and is believed at once.
+        let spread = before.fit().1;
+        past.highest = short.mean(load.offered);
+        past.busy = past.highest.max(load.offered - CHANCE * spread);
+        for slot in input.evidence.learned().within(input.at, hold, self.slot_secs()) {
+            past.highest = past.highest.max(if self.wait_included { slot.rate * served } else { slot.offered });
+            past.service_secs = past.service_secs.max(if self.wait_included { served } else { slot.service_secs });
+        }
+        let lead = self.lead.as_secs_f64();
+        past.rise = long.rise(lead).max(short.clear_rise(lead, spread));
+        past
     }
 
     fn by_readings(&self, input: &PolicyInput<'_>) -> Proposal {
@@ -329,8 +520,8 @@ impl ResponseTime {
 
 impl Policy for ResponseTime {
     fn window(&self) -> Window {
-        // A little longer, so that a whole one lies behind the samples that are kept: each of ten thousand processes has them.
-        let longest = self.lower_after.max(TREND);
+        // Without a load beside the readings, they must reach back as far as dynos are kept.
+        let longest = self.lower_after.max(self.span());
         Window { samples: 10_000, span: longest + longest / 4 + SignedDuration::from_mins(2) }
     }
 
@@ -345,6 +536,19 @@ impl Policy for ResponseTime {
 
     fn keeps_evidence(&self) -> bool {
         true
+    }
+
+    fn learn(&self, learned: &mut Learned, point: &Point) {
+        let Some(load) = self.load(point) else { return };
+        let ready = point.ready.unwrap_or(0);
+        let served = match (self.wait_included, ready) {
+            (true, 1..) if load.rate > 0.0 => self.model.service_secs(load.rate, load.service_secs, ready),
+            _ => load.service_secs,
+        };
+        let load = load.at(served);
+        learned.count(point.at, load.rate, self.slow_by_queue(load, point), HALF_LIFE);
+        let slot = Slot { from: point.at, rate: load.rate, offered: load.offered, service_secs: served };
+        learned.keep(slot, self.slot_secs(), self.wait_included);
     }
 
     fn propose(&self, input: &PolicyInput<'_>) -> Proposal {

@@ -9,6 +9,7 @@ const RULE: ResponseTime = ResponseTime {
     lead: SignedDuration::from_secs(60),
     lower_after: SignedDuration::from_secs(300),
     wait_included: false,
+    adapt: false,
     unit: Unit::Milliseconds,
 };
 
@@ -39,13 +40,62 @@ fn as_many_dynos_as_the_load_needs() {
 }
 
 #[test]
-fn the_highest_load_of_a_while_counts_for_fewer() {
+fn the_busiest_minute_of_a_while_counts_for_fewer() {
     let mut readings = vec![(200.0, told(30.0)); 40];
-    readings[30] = (200.0, told(70.0));
+    // The instants of the tests begin 20 s after a whole minute: these three are one.
+    readings[29..=31].fill((200.0, told(70.0)));
     assert_eq!(wanted(20, readings.clone()), Some(8));
+    readings[29..=31].fill((200.0, told(30.0)));
+    readings[30] = (200.0, told(70.0));
+    assert_eq!(wanted(20, readings.clone()), Some(6), "as for 43 a second, the mean of the minute");
     readings[30] = (200.0, told(30.0));
-    readings[10] = (200.0, told(70.0));
+    readings[8..=10].fill((200.0, told(70.0)));
     assert_eq!(wanted(20, readings), Some(4), "10 min ago is long ago");
+}
+
+#[test]
+fn chance_in_the_service_time_of_one_reading_is_evened_out() {
+    let noisy = |ms: f64| Detail { rate: Some(65.0), service_ms: Some(ms), ..Detail::default() };
+    let swinging = (0..20).map(|n| (200.0, noisy(if n % 2 == 0 { 90.0 } else { 110.0 })));
+    assert_eq!(wanted(8, swinging), Some(8), "as for 0.1 s; 0.11 s would need 9");
+    let mut longer = vec![(200.0, noisy(100.0)); 20];
+    longer.push((200.0, noisy(200.0)));
+    assert!(wanted(8, longer) > Some(14), "what is clearly longer stands for itself");
+}
+
+/// The margins after hours in which a share of the requests waited: told by how many were under way.
+#[test]
+fn margins_follow_the_budget() {
+    let rule = ResponseTime { adapt: true, headroom: 0.1, ..RULE };
+    let after = |hours: i64, mean_secs: f64| {
+        let mut learned = Learned::default();
+        for n in 0..hours * 360 {
+            let detail = Detail { concurrency: Some(70.0 * mean_secs), ..told(70.0) };
+            let at = crate::policy::testing::at(n * 10);
+            let point = Point { at, verdict: Verdict::JustRight, value: Some(200.0), detail, ready: Some(8) };
+            rule.learn(&mut learned, &point);
+        }
+        rule.margins(&learned, 0.1)
+    };
+    let begin = after(0, 0.1);
+    assert_eq!(begin.hold, SignedDuration::from_secs(300), "nothing is known: as the settings say");
+    assert!((begin.model.slow_share - 0.15).abs() < 1e-9 && (begin.headroom - 0.1).abs() < 1e-9);
+    let (idle, busy) = (after(12, 0.1), after(12, 0.5));
+    assert!(idle.hold < begin.hold && idle.model.slow_share > begin.model.slow_share && idle.headroom < 0.1);
+    assert!(busy.hold > begin.hold && busy.model.slow_share < begin.model.slow_share && busy.headroom > 0.1);
+    // An exponential time of 0.5 s on average is above 0.5 s in 37 % of cases: far more than 5 %, so all care is taken.
+    assert_eq!(busy.hold, SignedDuration::from_secs((300.0 * HOLD_BASE.powf(MOST_CARE)) as i64));
+    let fixed = ResponseTime { adapt: false, ..rule };
+    assert_eq!(fixed.margins(&Learned::default(), 0.1).model, RULE.model);
+}
+
+#[test]
+fn a_long_time_to_lower_fits_into_the_slots() {
+    for hours in [0, 1, 24] {
+        let rule = ResponseTime { adapt: true, lower_after: SignedDuration::from_hours(hours), ..RULE };
+        assert!(rule.hold(MOST_CARE) <= SignedDuration::from_secs(rule.slot_secs() * (MOST_SLOTS - 1)));
+        assert!(rule.slot_secs() % 60 == 0 && rule.slot_secs() >= 60);
+    }
 }
 
 #[test]

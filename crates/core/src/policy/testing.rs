@@ -29,7 +29,7 @@ pub(crate) fn propose(policy: &dyn Policy, dynos: Dynos, ready: Dynos, reads: &[
         if n + 1 == reads.len() {
             newest = Some(point);
         } else {
-            history.add(at(*s), Some(point), policy.window());
+            history.add(at(*s), Some(point), policy);
         }
     }
     policy.propose(&PolicyInput {

@@ -1,0 +1,215 @@
+//! What is remembered of a measurement beyond its window: summaries of hours in a few hundred bytes, where the samples
+//! themselves would be too many to carry from tick to tick. A policy says what goes in
+//! ([`Policy::learn`](crate::policy::Policy::learn)); a change of the quantity does not clear it, as it tells of the load.
+
+use std::collections::VecDeque;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// At most so many slots are kept.
+pub const MOST_SLOTS: i64 = 80;
+/// Between two samples further apart than this, nobody knows what happened.
+const LONGEST_GAP_SECS: f64 = 60.0;
+
+/// Summaries of a measurement's past.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Learned {
+    /// When the newest sample was learned from.
+    at: Option<Timestamp>,
+    /// Requests, of which those of some hours ago count for half.
+    requests: f64,
+    /// Of these, the slow ones.
+    slow: f64,
+    /// The seconds in which they came, faded in the same way.
+    seconds: f64,
+    /// When the first of the loads of late was seen.
+    since: Option<Timestamp>,
+    /// The highest loads of late, the oldest first, one for each slot of time.
+    slots: VecDeque<Slot>,
+    /// The minute that is not over yet.
+    minute: Minute,
+}
+
+/// The load within one slot of time.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Slot {
+    /// When it began.
+    pub from: Timestamp,
+    /// Requests in a second, in its busiest minute.
+    pub rate: f64,
+    /// Servers that were busy on average, in its busiest minute.
+    pub offered: f64,
+    /// Mean seconds to serve one request, in the minute with the shortest or the longest, as the policy wants it.
+    pub service_secs: f64,
+}
+
+/// The mean of a minute, as it grows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+struct Minute {
+    number: i64,
+    samples: f64,
+    rate: f64,
+    offered: f64,
+    service_secs: f64,
+}
+
+impl Learned {
+    /// Nothing.
+    pub(crate) const EMPTY: Self = Self {
+        at: None,
+        requests: 0.0,
+        slow: 0.0,
+        seconds: 0.0,
+        since: None,
+        slots: VecDeque::new(),
+        minute: Minute { number: 0, samples: 0.0, rate: 0.0, offered: 0.0, service_secs: 0.0 },
+    };
+
+    /// Counts the requests between the last sample and this one, of which a share (0 to 1) was slow; what is older fades by
+    /// half in `half_life`. A longer gap than a minute counts as a minute.
+    pub fn count(&mut self, at: Timestamp, rate: f64, slow_share: f64, half_life: SignedDuration) {
+        let gap = self.at.map_or(0.0, |before| at.duration_since(before).as_secs_f64().max(0.0));
+        self.at = self.at.max(Some(at));
+        let fade = 0.5_f64.powf(gap / half_life.as_secs_f64().max(1.0));
+        let counted = gap.min(LONGEST_GAP_SECS);
+        self.seconds = self.seconds * fade + counted;
+        self.requests = self.requests * fade + rate * counted;
+        self.slow = self.slow * fade + rate * counted * slow_share;
+    }
+
+    /// The share of slow requests, 0 to 1. As long as less is known than `prior_secs` of traffic, `prior` counts for the rest;
+    /// twice as much known, it counts for a third.
+    pub fn slow_share(&self, prior: f64, prior_secs: f64) -> f64 {
+        if self.requests <= 0.0 || self.seconds <= 0.0 {
+            return prior;
+        }
+        let of_prior = prior_secs * self.requests / self.seconds;
+        (self.slow + prior * of_prior) / (self.requests + of_prior)
+    }
+
+    /// Keeps the load of one sample. A minute goes into its slot of so many seconds (whole minutes) once it is over, as its
+    /// mean; the shortest mean service of each slot is kept, or the longest.
+    pub fn keep(&mut self, sample: Slot, slot_secs: i64, shortest: bool) {
+        self.since = self.since.or(Some(sample.from));
+        let number = sample.from.as_second().div_euclid(60);
+        if self.minute.number != number {
+            let over = std::mem::replace(&mut self.minute, Minute { number, ..Minute::default() });
+            if over.samples > 0.0 {
+                self.keep_minute(over, slot_secs.max(60), if shortest { f64::min } else { f64::max });
+            }
+        }
+        let minute = &mut self.minute;
+        minute.samples += 1.0;
+        minute.rate += (sample.rate - minute.rate) / minute.samples;
+        minute.offered += (sample.offered - minute.offered) / minute.samples;
+        minute.service_secs += (sample.service_secs - minute.service_secs) / minute.samples;
+    }
+
+    fn keep_minute(&mut self, over: Minute, slot_secs: i64, fold: fn(f64, f64) -> f64) {
+        let begin = (over.number * 60).div_euclid(slot_secs) * slot_secs;
+        let Ok(from) = Timestamp::from_second(begin) else { return };
+        let Minute { rate, offered, service_secs, .. } = over;
+        match self.slots.back_mut() {
+            Some(slot) if slot.from >= from => {
+                slot.rate = slot.rate.max(rate);
+                slot.offered = slot.offered.max(offered);
+                slot.service_secs = fold(slot.service_secs, service_secs);
+            }
+            _ => self.slots.push_back(Slot { from, rate, offered, service_secs }),
+        }
+        let oldest = begin.saturating_sub(MOST_SLOTS * slot_secs);
+        while self.slots.front().is_some_and(|slot| slot.from.as_second() <= oldest) {
+            self.slots.pop_front();
+        }
+    }
+
+    /// The slots that hold anything of the last `span`, the newest first.
+    pub fn within(&self, at: Timestamp, span: SignedDuration, slot_secs: i64) -> impl Iterator<Item = &Slot> {
+        let reach = span + SignedDuration::from_secs(slot_secs);
+        self.slots.iter().rev().take_while(move |slot| at.duration_since(slot.from) < reach)
+    }
+
+    /// Whether the slots reach back so far.
+    pub fn covers(&self, at: Timestamp, span: SignedDuration) -> bool {
+        let reaches = |from: Timestamp| at.duration_since(from) >= span;
+        self.since.is_some_and(reaches) && self.slots.front().is_some_and(|slot| reaches(slot.from))
+    }
+
+    /// What a restart forgets: the loads of late, which are to be seen anew. The share of slow requests stays.
+    pub(crate) fn restart(&mut self) {
+        self.since = None;
+        self.slots.clear();
+        self.minute = Minute::default();
+        self.at = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_040 + second).unwrap()
+    }
+
+    fn slot(second: i64, rate: f64) -> Slot {
+        Slot { from: at(second), rate, offered: rate / 10.0, service_secs: 0.1 }
+    }
+
+    #[test]
+    fn the_share_of_slow_requests_fades_and_begins_with_what_is_taken_for_granted() {
+        let mut learned = Learned::default();
+        assert_eq!(learned.slow_share(0.01, 3600.0), 0.01);
+        for n in 0..=360 {
+            learned.count(at(n * 10), 5.0, 0.5, HOUR * 1000);
+        }
+        assert!((learned.slow_share(0.0, 3600.0) - 0.25).abs() < 0.001, "as much known as taken for granted");
+        assert!((learned.slow_share(0.0, 0.0) - 0.5).abs() < 1e-9);
+        // Two half-lives later, the slow hour is a fifth of what counts: 1/4 of it, beside 3/4 / ln 2 of an hour or so.
+        let mut fading = Learned::default();
+        for n in 0..=1080 {
+            fading.count(at(n * 10), 5.0, if n <= 360 { 1.0 } else { 0.0 }, HOUR);
+        }
+        let expected = (0.25 - 0.125) / (1.0 - 0.125);
+        assert!((fading.slow_share(0.0, 0.0) - expected).abs() < 0.002, "{}", fading.slow_share(0.0, 0.0));
+    }
+
+    #[test]
+    fn a_gap_counts_as_a_minute_at_most() {
+        let mut learned = Learned::default();
+        learned.count(at(0), 5.0, 1.0, HOUR);
+        learned.count(at(86_400), 5.0, 1.0, HOUR);
+        assert!((learned.seconds - 60.0).abs() < 1e-3);
+    }
+
+    #[test]
+    fn slots_hold_the_busiest_minute() {
+        let mut learned = Learned::default();
+        for n in 0..60 {
+            // One noisy reading of 100 in each minute of 10.
+            learned.keep(slot(n * 10, if n % 6 == 3 { 100.0 } else { 10.0 }), 60, true);
+        }
+        let rates: Vec<f64> = learned.within(at(590), SignedDuration::from_mins(5), 60).map(|slot| slot.rate).collect();
+        // The minute that is not over is not among them.
+        assert_eq!(rates.len(), 5);
+        assert!(rates.iter().all(|rate| (rate - 25.0).abs() < 1e-9), "{rates:?}");
+        assert!(learned.covers(at(590), SignedDuration::from_secs(590)));
+        assert!(!learned.covers(at(590), SignedDuration::from_secs(600)));
+        learned.restart();
+        assert!(!learned.covers(at(590), SignedDuration::ZERO));
+    }
+
+    #[test]
+    fn however_long_it_runs_it_stays_small() {
+        let mut learned = Learned::default();
+        for n in 0..100_000 {
+            learned.keep(slot(n * 7, 1.0), 120, false);
+            assert!(learned.slots.len() <= MOST_SLOTS as usize);
+        }
+        assert_eq!(learned.slots.len(), MOST_SLOTS as usize);
+    }
+}
