@@ -182,6 +182,7 @@ fn policies(bencher: Bencher<'_, '_>, name: &str) {
                 lead: SignedDuration::from_secs(30),
                 lower_after: SignedDuration::from_mins(10),
                 wait_included: false,
+                adapt: true,
                 unit: Unit::Milliseconds,
             };
             (Unit::Milliseconds, 30, Arc::new(rule))

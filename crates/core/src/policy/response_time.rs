@@ -15,6 +15,9 @@
 //! there although the model is content, dynos are added. Where the source tells no load, as a heartbeat does not, two of the
 //! last three readings above the objective add a quarter, and a whole `lower_after` below half of it removes one.
 
+mod line;
+mod margins;
+
 use std::sync::Arc;
 
 use jiff::SignedDuration;
@@ -25,6 +28,9 @@ use crate::learned::{Learned, MOST_SLOTS, Slot};
 use crate::policy::{NOTHING_READ, Policy, PolicyInput, PolicyKind, Proposal, count, needed, positive, span};
 use crate::queueing::{Model, Routing};
 use crate::{Phrase, Unit, Verdict};
+
+use line::{Line, Load};
+use margins::HALF_LIFE;
 
 /// The settings of the rule.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -50,24 +56,6 @@ pub struct ResponseTime {
 /// A rise is seen over so long, or over the shorter time where it is steeper there.
 const TREND: SignedDuration = SignedDuration::from_mins(3);
 const SHORT_TREND: SignedDuration = SignedDuration::from_secs(45);
-/// The share of slow requests that is aimed at, of that which may be: what is counted here is never all of it.
-const AIM: f64 = 0.8;
-/// Where service alone uses up what may be slow, the queue may still have so much of it.
-const LEAST_BUDGET: f64 = 0.2;
-/// Half of what is remembered of slow requests is forgotten in this time.
-const HALF_LIFE: SignedDuration = SignedDuration::from_hours(6);
-/// So many seconds of traffic that spent its budget are taken for granted in the beginning.
-const PRIOR_SECS: f64 = 7200.0;
-/// So much more care for each budget that was spent beyond the first, up to the most.
-const GAIN: f64 = 0.7;
-const MOST_CARE: f64 = 2.5;
-/// Most moments are better than the worst, for which the dynos are there: so the share to plan for at any moment is this
-/// multiple of that which may be slow over all; a unit of care divides it, lengthens the hold, and adds to the headroom.
-const MOMENT: f64 = 3.0;
-const SHARE_BASE: f64 = 2.0;
-const HOLD_BASE: f64 = 1.5;
-const HEADROOM_STEP: f64 = 0.05;
-const MOST_SHARE: f64 = 0.4;
 /// So many standard deviations may be chance.
 const CHANCE: f64 = 2.0;
 /// So many times the mean is more than chance.
@@ -180,77 +168,6 @@ fn build(values: &Values, unit: Unit) -> Result<Arc<dyn Policy>, FieldError> {
     }))
 }
 
-/// The load behind one reading.
-#[derive(Debug, Clone, Copy)]
-struct Load {
-    /// Servers that are busy on average.
-    offered: f64,
-    /// The mean time to serve a request; 0 where none came.
-    service_secs: f64,
-    /// Requests in a second.
-    rate: f64,
-}
-
-impl Load {
-    /// The same requests, each of which takes so long.
-    fn at(self, service_secs: f64) -> Self {
-        Self { offered: self.rate * service_secs, service_secs, ..self }
-    }
-}
-
-/// A line through the loads of late, by least squares.
-#[derive(Debug, Clone, Copy, Default)]
-struct Line {
-    n: f64,
-    x: f64,
-    y: f64,
-    xx: f64,
-    xy: f64,
-    yy: f64,
-}
-
-impl Line {
-    fn add(&mut self, x: f64, y: f64) {
-        self.n += 1.0;
-        self.x += x;
-        self.y += y;
-        self.xx += x * x;
-        self.xy += x * y;
-        self.yy += y * y;
-    }
-
-    /// How fast the load rises, in servers a second, and the spread of the readings around the line.
-    fn fit(self) -> (f64, f64) {
-        let (sxx, sxy) = (self.xx - self.x * self.x / self.n, self.xy - self.x * self.y / self.n);
-        if self.n < 4.0 || sxx <= 0.0 {
-            return (0.0, 0.0);
-        }
-        let slope = sxy / sxx;
-        let syy = self.yy - self.y * self.y / self.n;
-        (slope, ((syy - slope * sxy) / self.n).max(0.0).sqrt())
-    }
-
-    /// By how much the load rises within `secs`, less what may be chance: the spread around the line.
-    fn rise(self, secs: f64) -> f64 {
-        let (slope, spread) = self.fit();
-        (slope * secs - spread).max(0.0)
-    }
-
-    /// The same for few readings, whose own spread says little: `spread` is that of a longer time before. Less two standard
-    /// errors of the slope, beside the spread.
-    fn clear_rise(self, secs: f64, spread: f64) -> f64 {
-        let (slope, own) = self.fit();
-        let sxx = self.xx - self.x * self.x / self.n.max(1.0);
-        let error = if sxx > 0.0 { spread / sxx.sqrt() } else { 0.0 };
-        ((slope - CHANCE * error) * secs - own).max(0.0)
-    }
-
-    /// The mean; `or` where there is nothing.
-    fn mean(self, or: f64) -> f64 {
-        if self.n > 0.0 { self.y / self.n } else { or }
-    }
-}
-
 /// What the past says.
 #[derive(Debug, Clone, Copy, Default)]
 struct Past {
@@ -268,79 +185,10 @@ struct Past {
     slow_lately: bool,
 }
 
-/// How careful to be.
-#[derive(Debug, Clone, Copy)]
-struct Margins {
-    /// The model, with the share of slow requests to plan for at any moment.
-    model: Model,
-    /// So much more load than is measured.
-    headroom: f64,
-    /// How long dynos are kept for a load.
-    hold: SignedDuration,
-}
-
 impl ResponseTime {
-    /// The share of requests that are slower than the objective by their service alone.
-    fn alone(&self, service_secs: f64) -> f64 {
-        if service_secs > 0.0 { (-self.model.objective_secs / service_secs).exp() } else { 0.0 }
-    }
-
-    /// What remains of the share that may be slow when service alone has had its part: the budget of the queue.
-    fn budget(&self, alone: f64) -> f64 {
-        let aim = AIM * self.model.slow_share;
-        (aim - alone).max(aim * LEAST_BUDGET)
-    }
-
-    /// The margins, by how much of the budget was spent over the last hours.
-    fn margins(&self, learned: &Learned, service_secs: f64) -> Margins {
-        if !self.adapt {
-            return Margins { model: self.model, headroom: self.headroom, hold: self.lower_after };
-        }
-        let budget = self.budget(self.alone(service_secs));
-        let spent = learned.slow_share(budget, PRIOR_SECS) / budget;
-        let care = (GAIN * (spent - 1.0)).clamp(-1.0, MOST_CARE);
-        let share = (MOMENT * self.model.slow_share * SHARE_BASE.powf(-care)).min(MOST_SHARE);
-        Margins {
-            model: Model { slow_share: share, ..self.model },
-            headroom: (self.headroom + HEADROOM_STEP * care).max(0.0),
-            hold: self.hold(care),
-        }
-    }
-
-    fn hold(&self, care: f64) -> SignedDuration {
-        // Never longer than what slots hold.
-        let most = self.slot_secs() * (MOST_SLOTS - 1);
-        SignedDuration::from_secs(((self.lower_after.as_secs_f64() * HOLD_BASE.powf(care)) as i64).min(most))
-    }
-
-    /// The length of a slot: whole minutes, so that the longest hold fits.
-    fn slot_secs(&self) -> i64 {
-        let longest = self.lower_after.as_secs_f64() * HOLD_BASE.powf(MOST_CARE) + 60.0;
-        ((longest / 60.0 / (MOST_SLOTS - 1) as f64).ceil() as i64).max(1) * 60
-    }
-
     /// How far back single readings are looked at.
     fn span(&self) -> SignedDuration {
         TREND.max(self.lead + SignedDuration::from_mins(2))
-    }
-
-    /// The share of requests behind a reading that the queue made slow. Where the requests under way are told, their mean time
-    /// by Little's law, spread as in a single queue (exponentially, which is more than several servers make slow); else what
-    /// the model says of so many dynos.
-    fn slow_by_queue(&self, load: Load, point: &Point) -> f64 {
-        if load.service_secs <= 0.0 {
-            return 0.0;
-        }
-        let alone = self.alone(load.service_secs);
-        let share = match (point.detail.concurrency, point.ready) {
-            (Some(under_way), _) => {
-                let within = under_way / load.rate;
-                if within > load.service_secs { self.alone(within) } else { alone }
-            }
-            (None, Some(ready)) => self.model.slower_with(ready, load.offered, load.service_secs),
-            (None, None) => alone,
-        };
-        (share - alone).clamp(0.0, 1.0)
     }
 
     fn load(&self, point: &Point) -> Option<Load> {
@@ -360,7 +208,7 @@ impl ResponseTime {
 
     /// The service time, where what is told holds the wait: the lower quartile of what lies behind the minutes of late. In an
     /// overload no more can be told than what the dynos can do, which is too long; and the shortest of many is that by chance.
-    fn without_wait(&self, input: &PolicyInput<'_>, load: Load, hold: SignedDuration) -> f64 {
+    fn without_wait(&self, input: &PolicyInput<'_>, load: Load) -> f64 {
         let mut all = [0.0; MOST_SLOTS as usize + 1];
         let mut count = 0;
         let (mut sum, mut samples) = (0.0, 0.0);
@@ -369,7 +217,8 @@ impl ResponseTime {
             sum += self.model.service_secs(then.rate, then.service_secs, point.ready.unwrap_or(input.ready));
             samples += 1.0;
         }
-        let slots = input.evidence.learned().within(input.at, hold, self.slot_secs()).map(|slot| slot.service_secs);
+        let slots = input.evidence.learned().within(input.at, self.lower_after, self.slot_secs());
+        let slots = slots.map(|slot| slot.service_secs);
         let newest = (samples > 0.0).then(|| sum / samples);
         for (secs, place) in newest.into_iter().chain(slots).filter(|secs| *secs > 0.0).zip(&mut all) {
             *place = secs;
@@ -404,12 +253,8 @@ impl ResponseTime {
 
     fn by_load(&self, input: &PolicyInput<'_>, newest: &Point, load: Load) -> Proposal {
         let dynos = input.dynos;
-        let margins = self.margins(input.evidence.learned(), load.service_secs);
-        let served = if self.wait_included {
-            self.without_wait(input, load, margins.hold)
-        } else {
-            self.steady_service(input, load)
-        };
+        let served = if self.wait_included { self.without_wait(input, load) } else { self.steady_service(input, load) };
+        let margins = self.margins(input.evidence.learned(), served);
         let load = load.at(served);
         let past = self.past(input, newest, load, margins.hold);
         let waiting = (newest.detail.concurrency.unwrap_or(0.0) - load.offered).max(0.0);
@@ -567,5 +412,4 @@ impl Policy for ResponseTime {
 }
 
 #[cfg(test)]
-#[path = "response_time_tests.rs"]
 mod tests;

@@ -1,3 +1,4 @@
+use super::margins::{HOLD_BASE, MOST_CARE};
 use super::*;
 use crate::Detail;
 use crate::policy::testing::{Read, propose};
