@@ -225,7 +225,7 @@ impl AppLoop {
             }
             return outcomes;
         }
-        self.expect(&wanted, records);
+        self.expect(&wanted, records, at).await;
         let changes: Vec<_> = wanted.iter().map(|(_, change)| change.clone()).collect();
         let call = self.plan.platform.scale(&self.plan.name, &changes, formation, at);
         let mut answers = match timeout(PLATFORM_BUDGET, call).await {
@@ -239,18 +239,19 @@ impl AppLoop {
         outcomes
     }
 
-    /// Writes what each state will be if its call succeeds. A program that is killed while the platform carries the call out
-    /// then knows of it when it comes back; and one whose call was never made waits for a cooldown too many, which harms less
-    /// than one too few.
-    fn expect(&self, wanted: &[(usize, Change)], records: &[(usize, Record)]) {
-        for (slot, change) in wanted {
+    /// Has what each state will be if its call succeeds written, before the call is made. A program that is killed while the
+    /// platform carries the call out then knows of it when it comes back; and one whose call was never made waits for a
+    /// cooldown too many, which harms less than one too few.
+    async fn expect(&self, wanted: &[(usize, Change)], records: &[(usize, Record)], at: Timestamp) {
+        let expected = wanted.iter().map(|(slot, change)| {
             let (index, record) = &records[*slot];
-            let ProcessPlan { spec, state, .. } = &self.plan.processes[*index];
+            let process = &self.plan.processes[*index];
+            let ProcessPlan { spec, state, .. } = process;
             let outcome = CallOutcome::Ok { quantity: change.quantity, limit: None };
             let record = record.clone().conclude(spec, state, &outcome);
-            let state = settle(spec, state.clone(), &record, &outcome);
-            self.shared.memory.save(self.key(&self.plan.processes[*index]), state, record.at);
-        }
+            (self.key(process), settle(spec, state.clone(), &record, &outcome))
+        });
+        self.shared.memory.before_call(expected.collect(), at).await;
     }
 
     fn settle(&mut self, records: Vec<(usize, Record)>, outcomes: Vec<CallOutcome>) -> Vec<Arc<Record>> {

@@ -1,8 +1,9 @@
 //! The store's side of the loop, on a thread of its own: writes what the ticks leave behind, keeps the store small, and reads
 //! the pauses that others (`autoscalebot pause`, the dashboard) set.
 //!
-//! Nothing here makes a tick wait. What comes in half a second is written in one transaction; a state that a scaling call
-//! is about to change, or has changed, at once, so that a program that is killed knows its cooldowns when it comes back. A
+//! Nothing here makes a tick wait, with one bounded exception: what comes in half a second is written in one transaction, but
+//! a state that a scaling call is about to change at once, and the call waits for it ([`Memory::before_call`]), so that a
+//! program that is killed knows its cooldowns when it comes back. A store that is known to ail is not waited for. A
 //! store that cannot be written (a full disk, a broken file, a server that is away) is a [`Health`] that others can see; it
 //! is tried again until it can, and meanwhile the newest of what waits is held, up to a limit. Scaling goes on.
 
@@ -30,6 +31,8 @@ const PAUSES_EVERY: Duration = Duration::from_secs(1);
 /// How often the store is cleaned, and the pause between steps where there is much to do.
 const CLEAN_EVERY: Duration = Duration::from_secs(10);
 const CLEAN_GAP: Duration = Duration::from_millis(100);
+/// How long a scaling call may wait for the state that it is expected to come to.
+const CALL_WAITS: Duration = Duration::from_millis(500);
 /// The pause before a store that failed is tried again: it doubles up to the second.
 const RETRY: Duration = Duration::from_millis(500);
 const RETRY_MOST: Duration = Duration::from_secs(10);
@@ -57,6 +60,8 @@ struct Order {
     entries: Vec<Entry>,
     /// Whether it is written at once.
     now: bool,
+    /// Who waits for it: told when it is written, and let go by a drop when it cannot be.
+    written: Option<SyncSender<()>>,
 }
 
 /// A handle to the store's thread.
@@ -65,6 +70,8 @@ pub struct Memory {
     sender: Option<SyncSender<Order>>,
     pauses: watch::Receiver<Pauses>,
     health: watch::Receiver<Health>,
+    /// For who waits here for the store in vain.
+    tell_health: watch::Sender<Health>,
     /// Entries that found the queue full.
     lost: Arc<AtomicU64>,
     /// Told by the thread when it has ended.
@@ -88,10 +95,11 @@ impl Memory {
             store,
             retention,
             tell_pauses,
-            tell_health,
+            tell_health: tell_health.clone(),
             lost: Arc::clone(&lost),
             states: BTreeMap::new(),
             held: VecDeque::new(),
+            waiting: Vec::new(),
             retry: None,
         };
         let thread = std::thread::Builder::new().name("store".into()).spawn(move || {
@@ -106,12 +114,43 @@ impl Memory {
                 None
             }
         };
-        Self { sender, pauses, health, lost, ended: ended.into() }
+        Self { sender, pauses, health, tell_health, lost, ended: ended.into() }
     }
 
-    /// Writes a state, at once where the queue is empty. Never waits.
-    pub fn save(&self, key: ProcessKey, state: State, at: Timestamp) {
-        self.send(vec![Entry::State(key, Box::new(state), at)], true);
+    /// Writes what processes will be if the scaling call that is about to be made succeeds, and waits until it is written:
+    /// half a second at most, and not at all for a store that is known to ail. Whether it is written.
+    pub async fn before_call(&self, states: Vec<(ProcessKey, State)>, at: Timestamp) -> bool {
+        let ails = self.health.borrow().error.is_some();
+        let entries = states.into_iter().map(|(key, state)| Entry::State(key, Box::new(state), at)).collect();
+        let (written, wait) = sync_channel(1);
+        self.send(Order { entries, now: true, written: Some(written) });
+        if ails {
+            return false;
+        }
+        // The store's thread works in real time, whatever the clock of the ticks is.
+        let waited = tokio::task::spawn_blocking(move || wait.recv_timeout(CALL_WAITS)).await;
+        match waited {
+            Ok(Ok(())) => true,
+            Ok(Err(RecvTimeoutError::Timeout)) => {
+                self.too_slow();
+                false
+            }
+            // It was let go: why is in the health already.
+            Ok(Err(RecvTimeoutError::Disconnected)) | Err(_) => false,
+        }
+    }
+
+    /// The store takes too long; it is well again with the next write that it finishes.
+    fn too_slow(&self) {
+        self.tell_health.send_if_modified(|health| {
+            let new = health.error.is_none();
+            if new {
+                tracing::warn!(within = ?CALL_WAITS, "the store does not answer; scaling goes on without waiting for it");
+                let error = format!("it did not write within {} ms", CALL_WAITS.as_millis());
+                *health = Health { error: Some(error.into()), since: Some(Timestamp::now()), ..health.clone() };
+            }
+            new
+        });
     }
 
     /// Writes what a tick left behind: its record, what happened, and the state where it changed in what must survive.
@@ -130,12 +169,12 @@ impl Memory {
         entries.push(Entry::Record(Arc::clone(record), before.map(Box::new)));
         let told = happened.iter().filter(|event| event.kind != EventKind::Decided);
         entries.extend(told.cloned().map(Entry::Event));
-        self.send(entries, now);
+        self.send(Order { entries, now, written: None });
     }
 
-    fn send(&self, entries: Vec<Entry>, now: bool) {
+    fn send(&self, order: Order) {
         let Some(sender) = &self.sender else { return };
-        if let Err(TrySendError::Full(order)) = sender.try_send(Order { entries, now }) {
+        if let Err(TrySendError::Full(order)) = sender.try_send(order) {
             self.lost.fetch_add(order.entries.len() as u64, Ordering::Relaxed);
         }
     }
@@ -181,6 +220,8 @@ struct Keeper {
     states: BTreeMap<ProcessKey, (Box<State>, Timestamp)>,
     /// The records and events that are not written yet, the oldest first.
     held: VecDeque<Entry>,
+    /// Who waits for what is not written yet.
+    waiting: Vec<SyncSender<()>>,
     retry: Option<Retry>,
 }
 
@@ -193,8 +234,18 @@ impl Keeper {
             let next = pauses_at.min(clean_at).min(write_at.unwrap_or(pauses_at));
             match receiver.recv_timeout(next.saturating_duration_since(Instant::now())) {
                 Ok(order) => {
-                    let soon = if order.now { Duration::ZERO } else { WRITE_EVERY };
-                    self.hold(order.entries);
+                    // What came meanwhile is written with it, so that many calls at once wait for one write.
+                    let more: Vec<_> = receiver.try_iter().take(WRITE_AT_MOST).collect();
+                    let mut soon = WRITE_EVERY;
+                    for order in std::iter::once(order).chain(more) {
+                        soon = if order.now { Duration::ZERO } else { soon };
+                        self.waiting.extend(order.written);
+                        self.hold(order.entries);
+                    }
+                    if self.retry.is_some() {
+                        // It may be long until it is tried again.
+                        self.waiting.clear();
+                    }
                     let soon = Instant::now() + soon;
                     write_at = Some(write_at.map_or(soon, |at| at.min(soon)));
                 }
@@ -260,10 +311,15 @@ impl Keeper {
             self.states.clear();
             self.held.drain(..count);
         }
+        for written in self.waiting.drain(..) {
+            // Who has waited too long is gone.
+            let _ = written.try_send(());
+        }
         self.succeeded();
     }
 
     fn failed(&mut self, error: &StoreError) {
+        self.waiting.clear();
         let pause = self.retry.take().map_or(RETRY, |retry| (retry.pause * 2).min(RETRY_MOST));
         self.retry = Some(Retry { at: Instant::now() + pause, pause });
         let message: Arc<str> = error.to_string().into();

@@ -367,6 +367,21 @@ async fn a15_a_restart_keeps_the_cooldown() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_stops_no_tick_and_no_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.db");
+    let platform = FakePlatform::with(&[("web", 1)]);
+    let store = Store::open(&file).unwrap();
+    // Another program holds the file for the whole time.
+    let other = rusqlite::Connection::open(&file).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let apps = vec![app(&platform, vec![process(spec("web", 1, 9), 5000.0, secs(10))])];
+    engine(apps, Mode::Act, store, Vec::new()).run(tokio::time::sleep(secs(105))).await;
+    assert_eq!(platform.reads().len(), 11, "every tick came, and in time");
+    assert_eq!(platform.writes().len(), 3, "a step for every three readings, as with a store that answers");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a35_a_source_that_is_down_for_ten_thousand_ticks_is_used_at_once_when_it_returns() {
     #[derive(Debug)]
     struct Returns(Mutex<u32>);

@@ -54,8 +54,8 @@ fn wait_for(what: &str, mut so: impl FnMut() -> bool) {
     }
 }
 
-#[test]
-fn what_comes_is_written_within_a_second_and_at_the_end() {
+#[tokio::test]
+async fn what_comes_is_written_within_a_second_and_at_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a.db");
     let memory = Memory::start(Store::open(&file).unwrap());
@@ -63,10 +63,10 @@ fn what_comes_is_written_within_a_second_and_at_the_end() {
     let began = Instant::now();
     wait_for("the record", || stored(&file) == 1);
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
-    memory.save(key(), State { ours: Some(4), ..State::default() }, Timestamp::now());
-    let began = Instant::now();
-    wait_for("the state", || Store::open(&file).unwrap().state(&key()).unwrap().is_some());
-    assert!(began.elapsed() < Duration::from_millis(400), "a state is written at once: {:?}", began.elapsed());
+    let state = State { ours: Some(4), ..State::default() };
+    assert!(memory.before_call(vec![(key(), state)], Timestamp::now()).await);
+    let kept = Store::open(&file).unwrap().state(&key()).unwrap().unwrap();
+    assert_eq!(kept.ours, Some(4), "a call is made once the state that it leads to is written");
     (2..1000).for_each(|second| send(&memory, second));
     drop(memory);
     assert_eq!(stored(&file), 999);
@@ -141,4 +141,27 @@ fn a_broken_file_is_seen_and_a_whole_one_in_its_place_is_used() {
     wait_for("the new file", || health.borrow().error.is_none());
     drop(memory);
     assert_eq!(stored(&file), 1);
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_is_waited_for_once_and_is_well_again_when_it_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.db");
+    let memory = Memory::start(Store::open(&file).unwrap());
+    let health = memory.health();
+    // Another program holds the file.
+    let other = rusqlite::Connection::open(&file).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let state = |ours| vec![(key(), State { ours: Some(ours), ..State::default() })];
+    assert!(!memory.before_call(state(4), Timestamp::now()).await);
+    let seen = health.borrow().clone();
+    assert!(seen.error.unwrap().contains("did not write within 500 ms"));
+    for ours in 5..1000 {
+        // None of these waits: half a second each would be minutes.
+        assert!(!memory.before_call(state(ours), Timestamp::now()).await);
+    }
+    other.execute_batch("COMMIT").unwrap();
+    wait_for("the store", || health.borrow().error.is_none());
+    assert!(memory.before_call(state(1000), Timestamp::now()).await);
+    assert_eq!(Store::open(&file).unwrap().state(&key()).unwrap().unwrap().ours, Some(1000));
 }
