@@ -1,9 +1,11 @@
 //! The command line: names, flags and help texts. What each command does is in its file in [`commands`](crate::commands).
 
+mod replay;
 mod simulate;
 
 use std::path::PathBuf;
 
+pub(crate) use replay::ReplayArgs;
 pub(crate) use simulate::{ModeName, ModelArgs, SimulateArgs};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -194,25 +196,6 @@ pub(crate) struct MeasureArgs {
     /// One JSON line a reading
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ReplayArgs {
-    /// Tick lines (JSON); - is standard input
-    #[arg(value_name = "TRACE")]
-    pub(crate) trace: PathBuf,
-
-    /// The quantity before the first tick, where its line does not say
-    #[arg(long, value_name = "N")]
-    pub(crate) dynos: Option<u32>,
-
-    /// Only this process; needed where the settings have several and the lines do not name theirs
-    #[arg(long, value_name = "NAME")]
-    pub(crate) process: Option<String>,
-
-    /// Compare each record with the line's "then", and fail at the first difference
-    #[arg(long)]
-    pub(crate) assert: bool,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -167,3 +167,53 @@ fn bad_lines_are_named_and_nothing_is_guessed() {
     folder.write("trace.jsonl", "\n\n");
     folder.run(&["replay", "trace.jsonl", "--dynos", "1"]).expect(2);
 }
+
+/// Five ticks of half an hour: 2, up to 3, up to 4, a reading that is unknown, and down to 3 at last.
+fn half_an_hour(folder: &Folder) {
+    let rows = [("00", 5000), ("10", 5000), ("12", -1), ("20", 50), ("30", 50)];
+    let lines = rows.map(|(minute, value)| {
+        json!({"at": format!("2026-05-04T12:{minute}:00Z"), "process": "web",
+               "measurements": [{"name": "heartbeat", "value": value}]})
+        .to_string()
+    });
+    folder.write("trace.jsonl", &lines.join("\n"));
+}
+
+#[test]
+fn figures_are_asserted_by_the_language_of_simulate() {
+    let folder = Folder::with(&SETTINGS.replace("fails = 2, passes = 2", "fails = 1, passes = 1"));
+    half_an_hour(&folder);
+    let run = |args: &[&str]| folder.run(&[&["replay", "--dynos", "2"], args].concat());
+    // 10 min of 3, 2 and 8 min of 4, 10 of 3: by hand.
+    let hours = "dyno_hours > 1.66, dyno_hours < 1.67";
+    run(&["trace.jsonl", "--assert", hours]).expect(0);
+    run(&["trace.jsonl", "--assert", "ticks == 5, changes == 4 and reversals == 1, max_dynos == 4, min_dynos == 2"])
+        .expect(0);
+    run(&["--assert", "slow_share == 50%, unknown_share <= 20%", "trace.jsonl"]).expect(0);
+    let ran = run(&["trace.jsonl", "--assert", "changes <= 3"]).expect(1);
+    assert!(ran.err.contains("shop/web on trace.jsonl: changes <= 3 does not hold, it is 4"), "{}", ran.err);
+    assert_eq!(ran.json_lines().len(), 5, "the records are there all the same");
+    let ran = run(&["trace.jsonl", "--assert", "p95_secs < 1"]).expect(2);
+    assert!(ran.err.contains("names no figure (\"p95_secs\"): write one of changes, dyno_hours"), "{}", ran.err);
+    assert!(ran.out.is_empty(), "{}", ran.out);
+    let ran = run(&["trace.jsonl", "--assert", "changes"]).expect(2);
+    assert!(ran.err.contains("has no comparison"), "{}", ran.err);
+    run(&["--assert", "changes <= 4"]).expect(2);
+}
+
+#[test]
+fn a_bare_assert_compares_wherever_it_stands() {
+    let folder = Folder::with(SETTINGS);
+    let mut wrong = tick(30, &json!(5000));
+    wrong["then"] = json!({"call": "ok"});
+    folder.write("trace.jsonl", &wrong.to_string());
+    for args in [&["--assert", "trace.jsonl"][..], &["trace.jsonl", "--assert"], &["trace.jsonl", "--assert", "then"]] {
+        let ran = folder.run(&[&["replay", "--dynos", "2"], args].concat()).expect(1);
+        assert!(ran.err.contains("call is none, not ok"), "{args:?}: {}", ran.err);
+    }
+    let both = ["replay", "trace.jsonl", "--dynos", "2", "--assert", "--assert", "changes == 0"];
+    folder.run(&both).expect(1);
+    wrong["then"] = json!({"call": "none"});
+    folder.write("trace.jsonl", &wrong.to_string());
+    folder.run(&both).expect(0);
+}

@@ -1,4 +1,5 @@
-//! The language of `--assert`: figures of a [`Report`], compared with numbers, for a user's own checks.
+//! The language of `--assert`: figures of a [`Report`], or of anything else that has a list of them, compared with numbers,
+//! for a user's own checks.
 //!
 //! ```text
 //! slow_share < 1%, dyno_hours <= 500 and p95_secs < 500ms
@@ -22,24 +23,25 @@ pub enum Kind {
     Number,
 }
 
-/// A figure that can be asserted.
-#[derive(Debug, Clone, Copy)]
-pub struct Figure {
+/// A figure of `T` that can be asserted.
+#[derive(Debug)]
+pub struct Figure<T> {
     /// Its name, as in the JSON report.
     pub name: &'static str,
     /// What it counts.
     pub kind: Kind,
     /// One sentence.
     pub doc: &'static str,
-    read: fn(&Report) -> f64,
+    /// Where it is found. What is no number makes every comparison but `!=` fail.
+    pub read: fn(&T) -> f64,
 }
 
-const fn figure(name: &'static str, kind: Kind, doc: &'static str, read: fn(&Report) -> f64) -> Figure {
+const fn figure(name: &'static str, kind: Kind, doc: &'static str, read: fn(&Report) -> f64) -> Figure<Report> {
     Figure { name, kind, doc, read }
 }
 
-/// Every figure, by name.
-pub const FIGURES: &[Figure] = &[
+/// Every figure of a report, by name.
+pub static FIGURES: &[Figure<Report>] = &[
     figure("beyond_bounds_minutes", Kind::Number, "Minutes whose need is above the maximum.", |r| {
         r.beyond_bounds_minutes as f64
     }),
@@ -102,29 +104,36 @@ impl Comparison {
     }
 }
 
-/// One comparison that must hold.
-#[derive(Debug, Clone, Copy)]
-pub struct Assertion {
-    figure: Figure,
+/// One comparison that must hold for a `T`.
+#[derive(Debug)]
+pub struct Assertion<T: 'static> {
+    figure: &'static Figure<T>,
     comparison: Comparison,
     number: f64,
 }
 
-impl Assertion {
-    /// Whether it holds for a run; `Err` says what was found instead.
+impl<T> Assertion<T> {
+    /// Whether it holds for what is called `name` on `trace`; `Err` says what was found instead.
     ///
     /// A figure that is no number (a ratio to an optimum of nothing) makes every comparison but `!=` fail.
-    pub fn check(&self, report: &Report) -> Result<(), Broken> {
-        let found = (self.figure.read)(report);
+    pub fn check_of(&self, of: &T, name: &str, trace: &str) -> Result<(), Broken> {
+        let found = (self.figure.read)(of);
         if self.comparison.holds(found, self.number) {
             Ok(())
         } else {
-            Err(Broken { name: report.name.clone(), trace: report.trace.clone(), assertion: self.to_string(), found })
+            Err(Broken { name: name.to_owned(), trace: trace.to_owned(), assertion: self.to_string(), found })
         }
     }
 }
 
-impl fmt::Display for Assertion {
+impl Assertion<Report> {
+    /// Whether it holds for a run; `Err` says what was found instead.
+    pub fn check(&self, report: &Report) -> Result<(), Broken> {
+        self.check_of(report, &report.name, &report.trace)
+    }
+}
+
+impl<T> fmt::Display for Assertion<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}", self.figure.name, self.comparison.as_str(), self.number)
     }
@@ -154,19 +163,31 @@ pub struct AssertError {
     pub what: String,
 }
 
-/// Reads assertions joined by commas or `and`; there is at least one.
-pub fn parse(text: &str) -> Result<Vec<Assertion>, AssertError> {
-    let parts = text.split(',').flat_map(|part| part.split(" and ")).map(str::trim);
-    let assertions = parts.map(parse_one).collect::<Result<Vec<_>, _>>()?;
-    Ok(assertions)
+/// Reads assertions about a [`Report`], joined by commas or `and`; there is at least one.
+pub fn parse(text: &str) -> Result<Vec<Assertion<Report>>, AssertError> {
+    parse_for(FIGURES, text)
 }
 
-fn parse_one(text: &str) -> Result<Assertion, AssertError> {
+/// Reads assertions about other figures.
+pub fn parse_for<T>(figures: &'static [Figure<T>], text: &str) -> Result<Vec<Assertion<T>>, AssertError> {
+    let parts = text.split(',').flat_map(|part| part.split(" and ")).map(str::trim);
+    parts.map(|part| parse_one(figures, part)).collect()
+}
+
+/// Whether a text compares something, and so is an assertion and no name of a file.
+pub fn compares(text: &str) -> bool {
+    text.contains(SIGNS)
+}
+
+/// What a comparison begins with.
+const SIGNS: [char; 4] = ['<', '>', '=', '!'];
+
+fn parse_one<T>(figures: &'static [Figure<T>], text: &str) -> Result<Assertion<T>, AssertError> {
     let fault = |what: String| AssertError { text: text.to_owned(), what };
     if text.is_empty() {
         return Err(fault("is empty: write a figure, a comparison and a number, as slow_share < 1%".to_owned()));
     }
-    let found = text.find(['<', '>', '=', '!']).and_then(|at| {
+    let found = text.find(SIGNS).and_then(|at| {
         let (comparison, rest) = COMPARISONS
             .iter()
             .find_map(|(sign, comparison)| Some((*comparison, text.get(at..)?.strip_prefix(sign)?)))?;
@@ -175,12 +196,12 @@ fn parse_one(text: &str) -> Result<Assertion, AssertError> {
     let Some((name, comparison, number)) = found else {
         return Err(fault("has no comparison: write one of < <= > >= == != between a figure and a number".to_owned()));
     };
-    let Some(figure) = FIGURES.iter().find(|figure| figure.name == name) else {
-        let names: Vec<_> = FIGURES.iter().map(|figure| figure.name).collect();
+    let Some(figure) = figures.iter().find(|figure| figure.name == name) else {
+        let names: Vec<_> = figures.iter().map(|figure| figure.name).collect();
         return Err(fault(format!("names no figure ({name:?}): write one of {}", names.join(", "))));
     };
     let number = read_number(number, figure.kind).map_err(fault)?;
-    Ok(Assertion { figure: *figure, comparison, number })
+    Ok(Assertion { figure, comparison, number })
 }
 
 fn read_number(text: &str, kind: Kind) -> Result<f64, String> {

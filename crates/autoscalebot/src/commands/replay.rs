@@ -1,5 +1,7 @@
 //! `replay`: recorded ticks in, decision records out. The same [`decide`] and [`settle`] as the daemon's.
 
+mod figures;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -11,12 +13,14 @@ use autoscalebot_core::{
     Taken, decide, settle,
 };
 use autoscalebot_settings::{Loaded, Settings, Source};
+use autoscalebot_simulate::assert::{Assertion, parse_for};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::cli::ReplayArgs;
 use crate::fault::Fault;
+use figures::{FIGURES, Figures};
 
 /// A tick line; a decision record reads as one, too. Keys that are not listed are left alone.
 #[derive(Debug, Deserialize)]
@@ -98,6 +102,7 @@ pub(crate) struct Process {
     pub(crate) state: State,
     dynos: Option<u32>,
     last: Option<Timestamp>,
+    figures: Figures,
 }
 
 /// Runs the command.
@@ -105,17 +110,19 @@ pub(crate) fn replay(loaded: &Loaded, args: &ReplayArgs, out: &mut dyn Write) ->
     let settings = &loaded.settings;
     // 2.1's flags switch conditions off that hold all the same: its runs list only those that were asked for.
     let all_conditions = matches!(loaded.source, Source::Toml(_));
+    let (trace, then) = (args.trace()?, args.then());
+    let assertions = args.about_figures().map(|what| parse_for(FIGURES, what)).collect::<Result<Vec<_>, _>>();
+    let assertions: Vec<_> = assertions.map_err(Fault::usage)?.into_iter().flatten().collect();
     let mut processes = processes(settings, args)?;
-    let from: Box<dyn BufRead> = if args.trace.as_os_str() == "-" {
+    let from: Box<dyn BufRead> = if trace.as_os_str() == "-" {
         Box::new(std::io::stdin().lock())
     } else {
-        let file = std::fs::File::open(&args.trace)
-            .map_err(|error| Fault::usage(format!("{}: {error}", args.trace.display())))?;
+        let file = std::fs::File::open(trace).map_err(|error| Fault::usage(format!("{}: {error}", trace.display())))?;
         Box::new(BufReader::new(file))
     };
     let mut records = 0_usize;
     for (number, line) in from.lines().enumerate() {
-        let place = Place { file: &args.trace, line: number + 1 };
+        let place = Place { file: trace, line: number + 1 };
         let line = line.map_err(|error| place.fault(error))?;
         if line.trim().is_empty() {
             continue;
@@ -123,10 +130,11 @@ pub(crate) fn replay(loaded: &Loaded, args: &ReplayArgs, out: &mut dyn Write) ->
         let tick: TickLine = serde_json::from_str(&line).map_err(|error| place.fault(without_line(&error)))?;
         let Some(process) = pick(&mut processes, &tick, args, place)? else { continue };
         let record = process.tick(&tick, place)?;
+        process.figures.add(&record);
         serde_json::to_writer(&mut *out, &record).map_err(std::io::Error::from)?;
         writeln!(out)?;
         records += 1;
-        if args.assert
+        if then
             && let Some(then) = &tick.then
             && let Some(difference) = difference(then, &record, all_conditions)
         {
@@ -140,9 +148,24 @@ pub(crate) fn replay(loaded: &Loaded, args: &ReplayArgs, out: &mut dyn Write) ->
     }
     out.flush()?;
     if records == 0 {
-        return Err(Fault::usage(format!("{}: there is no tick to replay", args.trace.display())));
+        return Err(Fault::usage(format!("{}: there is no tick to replay", trace.display())));
     }
-    Ok(())
+    check(&processes, &assertions, trace)
+}
+
+/// Each assertion about each process that had a tick.
+fn check(
+    processes: &BTreeMap<(String, String), Process>,
+    assertions: &[Assertion<Figures>],
+    trace: &Path,
+) -> Result<(), Fault> {
+    let mut broken = Vec::new();
+    for ((app, name), process) in processes.iter().filter(|(_, process)| process.last.is_some()) {
+        let (name, trace) = (format!("{app}/{name}"), trace.display().to_string());
+        let checked = assertions.iter().map(|assertion| assertion.check_of(&process.figures, &name, &trace));
+        broken.extend(checked.filter_map(|checked| Some(checked.err()?.to_string())));
+    }
+    if broken.is_empty() { Ok(()) } else { Err(Fault::failed(broken.join("\n"))) }
 }
 
 fn processes(settings: &Settings, args: &ReplayArgs) -> Result<BTreeMap<(String, String), Process>, Fault> {
@@ -154,7 +177,7 @@ fn processes(settings: &Settings, args: &ReplayArgs) -> Result<BTreeMap<(String,
                 continue;
             }
             let key = (app.key.to_string(), spec.process.to_string());
-            all.insert(key, Process { spec, state: State::default(), dynos: args.dynos, last: None });
+            all.insert(key, Process { dynos: args.dynos, ..Process::new(spec, State::default()) });
         }
     }
     match (all.is_empty(), &args.process) {
@@ -194,7 +217,7 @@ fn pick<'a>(
 impl Process {
     /// A process before its first tick.
     pub(crate) fn new(spec: Arc<Spec>, state: State) -> Self {
-        Self { spec, state, dynos: None, last: None }
+        Self { spec, state, dynos: None, last: None, figures: Figures::default() }
     }
 
     /// Decides one tick again, and goes on from it.

@@ -8,7 +8,7 @@ use autoscalebot_core::{BoundTable, BoundTables};
 use autoscalebot_settings::{Loaded, Outside, Source};
 use autoscalebot_simulate::assert::{Assertion, parse};
 use autoscalebot_simulate::{
-    Comparison, Contender, Mode, Scenario, Search, SimulateError, Trace, compare, html, report, tune,
+    Comparison, Contender, Mode, Report, Scenario, Search, SimulateError, Trace, compare, html, report, tune,
 };
 use jiff::tz::TimeZone;
 use serde_json::json;
@@ -128,7 +128,7 @@ fn builtins(args: &SimulateArgs, alone: bool) -> Result<Vec<&'static Builtin>, F
 }
 
 /// Each assertion about each of the first contenders.
-fn check(comparison: &Comparison, subjects: usize, assertions: &[Assertion]) -> Result<(), Fault> {
+fn check(comparison: &Comparison, subjects: usize, assertions: &[Assertion<Report>]) -> Result<(), Fault> {
     let mut broken = Vec::new();
     for report in comparison.reports.iter().take(subjects) {
         broken.extend(assertions.iter().filter_map(|assertion| assertion.check(report).err()));
