@@ -129,6 +129,12 @@ pub(crate) const SERVER: &[Field] = &[
         "The path under which a proxy shows the dashboard.",
         "\"/autoscalebot\"",
     ),
+    Field::optional(
+        "public_url",
+        FieldType::Url(&["https", "http"]),
+        "The address by which log drains and apps reach this program, for `drain-url`.",
+        "\"https://scale.example\"",
+    ),
 ];
 
 /// Keys of `[store]`.

@@ -26,6 +26,7 @@ mod load;
 mod outside;
 mod problem;
 mod process;
+mod public_url;
 mod python;
 mod reader;
 mod reference;
@@ -46,6 +47,7 @@ pub use json::{from_json, is_literal};
 pub use load::{Loaded, Source, from_environment, from_python, from_toml, load};
 pub use outside::{Outside, read, variable, variables};
 pub use problem::{Problem, Problems};
+pub use public_url::PublicUrl;
 pub use reference::reference;
 pub use schema::schema;
 pub use store::{Store, StorePlace};
@@ -148,4 +150,6 @@ pub struct Server {
     pub read_token: Option<Secret>,
     /// The path under which a proxy shows it: empty, or such as `/autoscalebot`.
     pub path_prefix: String,
+    /// The address by which others reach it.
+    pub public_url: Option<PublicUrl>,
 }

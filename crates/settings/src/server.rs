@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use autoscalebot_core::Secret;
 
-use crate::Server;
+use crate::{PublicUrl, Server};
 use crate::assemble::optional_table;
 use crate::common::SERVER;
 use crate::reader::Reader;
@@ -52,7 +52,11 @@ pub(crate) fn server(reader: &mut Reader<'_>, root: &Table) -> Option<Server> {
         let message = "must be a path such as \"/autoscalebot\": a slash, then letters, digits, - _ . ~ and slashes";
         reader.problem(&at_field("path_prefix"), "server.path_prefix", message);
     }
-    (reader.problems.len() == before).then_some(Server { listen, token, read_token, path_prefix: prefix })
+    let public_url = values.url("public_url").map(PublicUrl::new).and_then(|url| {
+        url.map_err(|message| reader.problem(&at_field("public_url"), "server.public_url", message)).ok()
+    });
+    let good = reader.problems.len() == before;
+    good.then_some(Server { listen, token, read_token, path_prefix: prefix, public_url })
 }
 
 /// Whether only this machine gets in, or whoever has a token.

@@ -19,6 +19,8 @@ fn good_servers() {
         assert_eq!(server(&format!("path_prefix = \"{written}\"")).path_prefix, prefix);
     }
     assert!(server("read_token = { env = \"R\" }").token.is_none());
+    let public = server("public_url = \"https://scale.example/\"").public_url;
+    assert_eq!(public.as_ref().map(crate::PublicUrl::as_str), Some("https://scale.example"));
 }
 
 #[test]
@@ -36,6 +38,8 @@ fn bad_servers() {
         ("path_prefix = \"x\"", ":16: server.path_prefix: must be a path such as"),
         ("path_prefix = \"/a//b\"", ":16: server.path_prefix: must be a path"),
         ("path_prefix = \"/a?b\"", ":16: server.path_prefix: must be a path"),
+        ("public_url = \"ftp://x\"", ":16: server.public_url: "),
+        ("public_url = \"https://x/?y\"", ":16: server.public_url: must end with its path"),
         ("tokn = \"x\"", ":16: server.tokn: is not a setting here: did you mean token?"),
     ] {
         let said = world().toml(&format!("{GOOD}[server]\n{table}\n")).err().map(|problems| problems.to_string());
