@@ -183,7 +183,7 @@ impl Call {
     }
 }
 
-/// Takes a body to those who listen, and says what to answer. None: it is none, or too large.
+/// Takes a body to those who listen, and says what to answer.
 pub(crate) fn take(call: Call, body: &[u8], source: &Source, now_ms: i64, counters: &Counters) -> Reply {
     if call.signal == Signal::Logs {
         add(&counters.requests, 1);
@@ -233,7 +233,11 @@ fn pour(told: &Told<'_>, source: &Source, now_ms: i64, counters: &Counters) -> u
                 _ if point.what.taps == 0 => unwanted += 1,
                 Seen::News(news) => new.push((point, news)),
                 Seen::Nothing => {}
-                Seen::TooMany => rejected += 1,
+                Seen::TooMany => {
+                    // What is counted is too little now.
+                    source.lose(now_ms);
+                    rejected += 1;
+                }
             }
         }
         (correction, new)

@@ -9,11 +9,12 @@
 //! - A point no newer than the last is one that came late or twice, and says nothing.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::read::{Point, Shape, ZERO};
 
-/// The most series of a sender; more are left out, and counted.
-const SERIES: usize = 4096;
+/// The most series of a sender; more are left out, and counted. Each takes some 200 bytes.
+const SERIES: usize = 16_384;
 /// A program that was silent for so long is gone, in milliseconds.
 const GONE_MS: i64 = 600_000;
 /// A first point that covers no more than this is news.
@@ -42,9 +43,31 @@ struct Writer {
 #[derive(Debug)]
 struct Last {
     end_ms: i64,
-    shape: Shape,
+    form: Form,
     cells: Box<[(i32, u64)]>,
     sum_ms: Option<f64>,
+}
+
+/// The shape of a point, as far as it must be known again.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Form {
+    /// A hash of the bounds.
+    Bounds(u64),
+    /// The scale.
+    Exponential(i32),
+}
+
+impl Form {
+    fn of(shape: &Shape) -> Self {
+        match shape {
+            Shape::Bounds(bounds) => {
+                let mut hasher = DefaultHasher::new();
+                bounds.iter().for_each(|bound| bound.to_bits().hash(&mut hasher));
+                Self::Bounds(hasher.finish())
+            }
+            Shape::Exponential { scale, .. } => Self::Exponential(*scale),
+        }
+    }
 }
 
 /// What is new in a point: its cells, between two instants.
@@ -101,7 +124,7 @@ impl Series {
             (None, None) => Seen::Nothing,
         };
         let cells = point.cells.clone().into_boxed_slice();
-        let last = Last { end_ms: what.end_ms, shape: point.shape.clone(), cells, sum_ms: point.sum_ms };
+        let last = Last { end_ms: what.end_ms, form: Form::of(&point.shape), cells, sum_ms: point.sum_ms };
         self.held += usize::from(writer.series.insert(point.series, last).is_none());
         seen
     }
@@ -110,12 +133,10 @@ impl Series {
 impl Last {
     /// What is in a later point and was not in this; none where the later one has less of anything.
     fn rest(&self, point: &Point<'_>) -> Option<News> {
-        let mine = match (&self.shape, &point.shape) {
+        let mine = match (self.form, Form::of(&point.shape)) {
             (mine, other) if mine == other => self.cells.to_vec(),
             // An exponential histogram halves its scale where its cells would be too many.
-            (Shape::Exponential { scale: mine, .. }, Shape::Exponential { scale: other, .. }) if mine > other => {
-                coarser(&self.cells, mine - other)
-            }
+            (Form::Exponential(mine), Form::Exponential(other)) if mine > other => coarser(&self.cells, mine - other),
             _ => return None,
         };
         let mut rest = Vec::with_capacity(point.cells.len());
