@@ -55,6 +55,8 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Read all settings and report every problem, with its line and mend
     Check(CheckArgs),
+    /// Print what is to be set at log drains and apps so that they reach this program; it holds their tokens
+    DrainUrl(DrainUrlArgs),
     /// Show the bounds in force, the rule behind them, and the next changes
     Plan(PlanArgs),
     /// Read the sources and show what they say
@@ -167,7 +169,25 @@ pub(crate) struct CheckArgs {
     #[arg(long)]
     pub(crate) online: bool,
 
+    /// Wait so long for the first word of each sender of measurements; where no daemon runs, listen in its place
+    #[arg(long, value_name = "DURATION", value_parser = duration, requires = "online")]
+    pub(crate) wait: Option<std::time::Duration>,
+
     /// One JSON line a finding
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DrainUrlArgs {
+    #[command(flatten)]
+    pub(crate) which: Which,
+
+    /// The address by which they reach this program, instead of server.public_url
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+
+    /// One JSON line a sender
     #[arg(long)]
     pub(crate) json: bool,
 }

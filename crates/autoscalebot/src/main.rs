@@ -6,6 +6,7 @@
 mod advise;
 mod cli;
 mod commands;
+mod daemon;
 mod dashboard;
 mod demo;
 mod fault;
@@ -78,6 +79,10 @@ fn command(cli: Cli) -> Result<(), Fault> {
         Command::Check(check) => {
             let loaded = load(args)?;
             block_on(commands::check::check(&loaded, &check), out)
+        }
+        Command::DrainUrl(drain_url) => {
+            let loaded = load(args)?;
+            block_on(async { commands::drain_url::drain_url(&loaded.settings, &drain_url) }, out)
         }
         Command::Measure(measure) => {
             let loaded = load(args)?;

@@ -30,9 +30,21 @@ fn help() {
     let folder = Folder::new();
     let ran = folder.run(&["--help"]).expect(0);
     insta::assert_snapshot!("help", ran.out);
-    for command in
-        ["run", "demo", "init", "import", "check", "plan", "measure", "replay", "simulate", "pause", "resume", "config"]
-    {
+    for command in [
+        "run",
+        "demo",
+        "init",
+        "import",
+        "check",
+        "drain-url",
+        "plan",
+        "measure",
+        "replay",
+        "simulate",
+        "pause",
+        "resume",
+        "config",
+    ] {
         let ran = folder.run(&[command, "--help"]).expect(0);
         insta::assert_snapshot!(format!("help-{command}"), ran.out);
     }

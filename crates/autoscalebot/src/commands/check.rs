@@ -1,6 +1,7 @@
 //! `check`: every problem of the settings; with `--online`, every credential, URL and source, changing nothing.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use autoscalebot_core::Reading;
@@ -11,7 +12,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cli::CheckArgs;
-use crate::commands::measure;
+use crate::commands::{arrivals, measure};
 use crate::fault::Fault;
 use crate::wiring;
 
@@ -21,7 +22,8 @@ const TRY: Duration = Duration::from_secs(30);
 #[derive(Debug, Serialize)]
 struct Finding<'a> {
     what: &'a str,
-    ok: bool,
+    /// None: it cannot be told.
+    ok: Option<bool>,
     message: &'a str,
     took_ms: f64,
 }
@@ -32,7 +34,8 @@ pub(crate) async fn check(loaded: &Loaded, args: &CheckArgs) -> Result<(), Fault
     // Building everything finds what the fields alone do not show.
     let platforms = wiring::platforms(settings, &LogSink::default())?;
     let channels = wiring::channels(settings)?;
-    let sources = measure::sources(settings)?;
+    let intake = Arc::default();
+    let sources = measure::sources(settings, &intake)?;
     if !args.json {
         let processes: usize = settings.apps.iter().map(|app| app.processes.len()).sum();
         println!("the settings are good: {}, {}", count(settings.apps.len(), "app"), count(processes, "process"));
@@ -48,18 +51,21 @@ pub(crate) async fn check(loaded: &Loaded, args: &CheckArgs) -> Result<(), Fault
         report.try_one(&what, probe).await?;
     }
     for named in &sources {
-        let what = format!("{}/{} {}", named.app, named.process, named.name);
+        let what = named.full_name();
         let probe = async {
             match named.source.measure.read().await.reading {
                 Reading::Value(value) => Ok(format!("{value:.1} {}", named.unit)),
                 Reading::Failed(failure) => Err(failure.to_string()),
             }
         };
-        report.try_one(&what, probe).await?;
+        if named.told().is_none() {
+            report.try_one(&what, probe).await?;
+        }
         if let Some(adviser) = &named.source.adviser {
             report.try_one(&format!("{what} decide"), adviser.probe()).await?;
         }
     }
+    arrivals::try_all(settings, &platforms, &sources, &intake, args.wait, &mut report).await?;
     for channel in &channels {
         let probe = async { channel.notify.probe().await.map_err(|error| error.to_string()) };
         report.try_one(&format!("notify {}", channel.name), probe).await?;
@@ -96,7 +102,8 @@ async fn try_store(settings: &Settings, report: &mut Report) -> Result<(), Fault
     report.try_one("store", std::future::ready(result)).await
 }
 
-struct Report {
+/// What was found, written as it is found.
+pub(crate) struct Report {
     json: bool,
     bad: usize,
 }
@@ -105,27 +112,39 @@ impl Report {
     async fn try_one(&mut self, what: &str, probe: impl Future<Output = Result<String, String>>) -> Result<(), Fault> {
         let began = Instant::now();
         let result = tokio::time::timeout(TRY, probe).await.unwrap_or_else(|_| Err("no answer within 30 s".into()));
-        let took_ms = began.elapsed().as_secs_f64() * 1000.0;
-        let (ok, message) = match &result {
-            Ok(message) => (true, message),
-            Err(message) => (false, message),
-        };
-        if !ok {
-            self.bad += 1;
+        self.result(what, &result, began.elapsed())
+    }
+
+    /// What came of a try.
+    pub(crate) fn result(&mut self, what: &str, result: &Result<String, String>, took: Duration) -> Result<(), Fault> {
+        match result {
+            Ok(message) => self.tell(what, Some(true), message, took),
+            Err(message) => self.tell(what, Some(false), message, took),
         }
+    }
+
+    /// What was found; `ok` is none where it cannot be told.
+    pub(crate) fn tell(&mut self, what: &str, ok: Option<bool>, message: &str, took: Duration) -> Result<(), Fault> {
+        let took_ms = took.as_secs_f64() * 1000.0;
+        self.bad += usize::from(ok == Some(false));
         let mut out = std::io::stdout().lock();
         if self.json {
             serde_json::to_writer(&mut out, &Finding { what, ok, message, took_ms }).map_err(std::io::Error::from)?;
             writeln!(out)?;
         } else {
-            let word = if ok { "ok" } else { "FAILED" };
+            let word = match ok {
+                Some(true) => "ok",
+                Some(false) => "FAILED",
+                None => "?",
+            };
             writeln!(out, "{word:6} {what}: {message} ({took_ms:.0} ms)")?;
         }
         Ok(())
     }
 }
 
-fn count(number: usize, one: &str) -> String {
+/// A number of things.
+pub(crate) fn count(number: usize, one: &str) -> String {
     match (number, one) {
         (1, _) => format!("1 {one}"),
         (_, "process") => format!("{number} processes"),

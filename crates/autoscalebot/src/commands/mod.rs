@@ -1,7 +1,9 @@
 //! The commands, a file each.
 
+pub(crate) mod arrivals;
 pub(crate) mod check;
 pub(crate) mod demo;
+pub(crate) mod drain_url;
 pub(crate) mod explain;
 pub(crate) mod history;
 pub(crate) mod measure;
