@@ -233,3 +233,28 @@ fn status_tells_of_every_process_and_of_a_pause() {
     assert!(!elsewhere.path().join("autoscalebot.db").exists());
     assert!(broken.err.contains("autoscalebot.db"), "{}", broken.err);
 }
+
+#[test]
+fn a_shadow_is_told_apart_from_what_decides() {
+    let folder = Folder::new();
+    folder.write("Procfile", "web: true\nworker: true\n");
+    let shadow = "[[apps.shop.processes.web.measure]]\nname = \"eager\"\nshadow = true\ntype = \"heartbeat\"\n\
+                  url = \"http://127.0.0.1:9/beat\"\n\
+                  decide = { type = \"consecutive\", low = \"50ms\", high = \"100ms\", fails = 1 }\n[apps.shop.processes.worker]";
+    folder.write("autoscalebot.toml", &SETTINGS.replace("[apps.shop.processes.worker]", shadow));
+    let spec = spec(&folder);
+    let sample = |ms| Some(Sample::new(first(), Reading::Value(ms)));
+    let samples = [sample(300.0), sample(300.0)].into_iter().collect();
+    let seen = Observation { at: first(), dynos: Ok(2), samples, ..Observation::default() };
+    let record = decide(&spec, &State::default(), &seen);
+    let record = record.conclude(&spec, &State::default(), &CallOutcome::None);
+    let store = Store::open(&folder.path().join("autoscalebot.db")).unwrap();
+    store.write(&[Entry::Record(Arc::new(record), Some(Box::default()))]).unwrap();
+    let status = folder.run(&["status", "--process", "web"]).expect(0).out;
+    assert!(status.contains("  heartbeat    300 ms, just_right\n"), "{status}");
+    assert!(status.contains("  eager        300 ms, too_high; in the shadow, where it would set 3\n"), "{status}");
+    let told = folder.run(&["explain", "--process", "web"]).expect(0).out;
+    let (decides, watches) = told.split_once("\nIn the shadow, which changed nothing\n").unwrap();
+    assert!(!decides.contains("eager: 3 dynos"), "{told}");
+    assert!(watches.starts_with("  eager: 3 dynos: "), "{told}");
+}

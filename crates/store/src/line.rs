@@ -75,4 +75,6 @@ pub struct MeasuredLine {
     pub desired: Option<u32>,
     #[serde(default)]
     pub why: String,
+    #[serde(default)]
+    pub shadow: bool,
 }

@@ -101,7 +101,11 @@ fn text(row: &Row, now: Timestamp, zone: &TimeZone, out: &mut dyn Write) -> Resu
             (None, Some(error)) => error.clone(),
             (None, None) => "unknown".to_owned(),
         };
-        writeln!(out, "  {:<12} {reading}, {}", measured.name, measured.verdict)?;
+        write!(out, "  {:<12} {reading}, {}", measured.name, measured.verdict)?;
+        match measured.shadow {
+            true => writeln!(out, "; in the shadow, where it would set {}", wanted(measured.desired))?,
+            false => writeln!(out)?,
+        }
     }
     writeln!(out, "  decision     {}", line.reason)?;
     if !line.conditions.is_empty() {
@@ -128,6 +132,11 @@ fn paused(row: &Row, zone: &TimeZone, out: &mut dyn Write) -> Result<(), Fault> 
         None => writeln!(out, "  paused       {until}")?,
     }
     Ok(())
+}
+
+/// What a shadow's policy wants.
+fn wanted(desired: Option<u32>) -> String {
+    desired.map_or_else(|| "nothing".to_owned(), |desired| desired.to_string())
 }
 
 /// A number with two decimals at most.

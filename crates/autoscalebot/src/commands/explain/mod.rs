@@ -81,9 +81,14 @@ fn tell(
     }
     writeln!(out, "  together: {}", line.verdict.replace('_', " "))?;
     writeln!(out, "\nProposed")?;
-    for measured in &line.measurements {
-        let wanted = measured.desired.map_or_else(|| "nothing".to_owned(), dynos);
-        writeln!(out, "  {}: {wanted}: {}", measured.name, measured.why)?;
+    for measured in line.measurements.iter().filter(|measured| !measured.shadow) {
+        proposed(measured, out)?;
+    }
+    if line.measurements.iter().any(|measured| measured.shadow) {
+        writeln!(out, "\nIn the shadow, which changed nothing")?;
+        for measured in line.measurements.iter().filter(|measured| measured.shadow) {
+            proposed(measured, out)?;
+        }
     }
     writeln!(out, "\nHeld back")?;
     for gate in &line.gates {
@@ -103,6 +108,11 @@ fn tell(
         }
     }
     Ok(())
+}
+
+fn proposed(measured: &MeasuredLine, out: &mut dyn Write) -> std::io::Result<()> {
+    let wanted = measured.desired.map_or_else(|| "nothing".to_owned(), dynos);
+    writeln!(out, "  {}: {wanted}: {}", measured.name, measured.why)
 }
 
 fn tell_what_if(line: &RecordLine, what_if: Option<&[WhatIf]>, out: &mut dyn Write) -> Result<(), Fault> {
