@@ -49,6 +49,10 @@ conditions! {
     Paused = "paused", "the process is paused by hand";
     /// The quantity moved further in a time than the settings call usual.
     ScalingTooRapid = "scaling_too_rapid", "the number of dynos moves further and faster than usual";
+    /// The dyno-hours or the money of the month are used up.
+    BudgetSpent = "budget_spent", "the budget of this month is used up";
+    /// At the pace so far, they will be before the month ends.
+    BudgetShort = "budget_short", "at the pace so far, the budget is used up before the month ends";
 }
 
 impl fmt::Display for Condition {

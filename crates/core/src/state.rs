@@ -100,6 +100,10 @@ pub struct Month {
     pub month: i8,
     /// Dynos times seconds.
     pub dyno_secs: f64,
+    /// The seconds in which they ran: all of the month since the counting began, but for times without ticks. `None`: not
+    /// known of this month.
+    #[serde(default)]
+    pub counted_secs: Option<f64>,
     /// Up to this instant.
     pub counted_at: Timestamp,
 }
@@ -207,7 +211,8 @@ impl State {
 
     fn count_hours(&mut self, spec: &Spec, at: Timestamp) {
         let date = spec.bounds.zone.to_datetime(at).date();
-        let begin = Month { year: date.year(), month: date.month(), dyno_secs: 0.0, counted_at: at };
+        let begin =
+            Month { year: date.year(), month: date.month(), dyno_secs: 0.0, counted_secs: Some(0.0), counted_at: at };
         let mut month = self.month.unwrap_or(begin);
         let gap = at.duration_since(month.counted_at);
         let ran = if gap > LONGEST_GAP { SignedDuration::ZERO } else { gap.max(SignedDuration::ZERO) };
@@ -215,6 +220,7 @@ impl State {
             month = begin;
         }
         month.dyno_secs += f64::from(self.seen.unwrap_or(0)) * ran.as_secs_f64();
+        month.counted_secs = month.counted_secs.map(|secs| secs + ran.as_secs_f64());
         month.counted_at = at;
         self.month = Some(month);
     }

@@ -49,6 +49,8 @@ pub fn decide(spec: &Spec, state: &State, seen: &Observation) -> Record {
     if record.measured.iter().any(|m| !m.shadow && m.verdict == Verdict::Unknown) {
         record.conditions.push(Condition::SourceUnknown);
     }
+    let said = spec.gates.iter().filter_map(|gate| gate.condition(seen.at, state, &spec.bounds.zone));
+    record.conditions.extend(said);
     record.conditions.sort_unstable();
     record
 }

@@ -213,13 +213,21 @@ fn the_time_to_boot_is_learned() {
 fn a_month_that_is_used_up_runs_at_the_minimum() {
     let mut run = Run::new(wishes(1, 9, vec![Arc::new(Budget { hours: 10.0, to_min: true })]), 5);
     let mut hours = Vec::new();
+    let mut told = Vec::new();
     // 2023-11-14T22:13:20Z and on: 5 dynos for two hours are 10.
     for second in (0..9000).step_by(600) {
-        hours.push(value(&mut run, second, 5.0).after.unwrap());
+        let record = value(&mut run, second, 5.0);
+        hours.push(record.after.unwrap());
+        told.push(record.conditions.contains(&Condition::BudgetSpent));
     }
     assert_eq!(hours, [5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 1, 1]);
+    assert_eq!(told, hours.iter().map(|hours| *hours == 1).collect::<Vec<_>>());
+    // No reading and no quantity end it: the budget is as spent as before.
+    let blind = Observation { at: at(9100), dynos: Err("timeout".parse().unwrap()), ..Observation::default() };
+    assert!(run.observe(blind).conditions.contains(&Condition::BudgetSpent));
     let next = 17 * 86_400;
-    assert_eq!(value(&mut run, next, 5.0).after, Some(5), "a new month");
+    let record = value(&mut run, next, 5.0);
+    assert_eq!((record.after, record.conditions.as_slice()), (Some(5), [].as_slice()), "a new month");
 }
 
 #[test]

@@ -3,12 +3,26 @@
 //!
 //! What counts is the quantity between ticks, from the first tick with this gate on; it is kept over a restart. A pause of
 //! ticks longer than a day counts nothing, since nobody knows what ran.
+//!
+//! Two conditions go with it: `budget_spent`, and before it `budget_short`, where the pace of the month so far leads past the
+//! budget before the month ends.
 
 use std::sync::Arc;
 
-use crate::Phrase;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::condition::Condition;
 use crate::fields::{Description, Field, FieldError, FieldType};
 use crate::gate::{Gate, GateInput, GateKind, Say};
+use crate::state::Month;
+use crate::{Phrase, State};
+
+/// So much of the month must be counted before its pace says something: a day has its busy and its idle hours.
+const PACE_AFTER_SECS: f64 = 86_400.0;
+/// A pace that led past the budget does so until it leads to less than this share of it: days end cheaper than they begin, and
+/// nobody is to be told every evening.
+const SHORT_UNTIL: f64 = 0.95;
 
 /// The rule.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,15 +75,35 @@ pub const KIND: GateKind = GateKind {
     },
 };
 
+impl Budget {
+    /// What the month that `at` lies in has used, where it was counted.
+    fn month(at: Timestamp, state: &State, zone: &TimeZone) -> Option<Month> {
+        let date = zone.to_datetime(at).date();
+        state.month.filter(|month| (month.year, month.month) == (date.year(), date.month()))
+    }
+
+    fn is_spent(&self, month: &Month) -> bool {
+        month.dyno_secs >= self.hours * 3600.0
+    }
+
+    /// The share of the budget that is used at the end of the month, if the rest of it goes on as it went so far; `None`: too
+    /// little is counted to tell.
+    fn projected(&self, month: &Month, at: Timestamp, zone: &TimeZone) -> Option<f64> {
+        let counted = month.counted_secs.filter(|secs| *secs >= PACE_AFTER_SECS)?;
+        let date = zone.to_datetime(at).date();
+        let end = zone.to_timestamp(date.last_of_month().tomorrow().ok()?.at(0, 0, 0, 0)).ok()?;
+        let left = end.duration_since(at).as_secs_f64().max(0.0);
+        Some((month.dyno_secs + month.dyno_secs / counted * left) / (self.hours * 3600.0))
+    }
+}
+
 impl Gate for Budget {
     fn name(&self) -> &'static str {
         KIND.description.name
     }
 
     fn ask(&self, input: &GateInput<'_>) -> Say {
-        let Some(month) = input.state.month else { return Say::Pass };
-        let date = input.zone.to_datetime(input.at).date();
-        if (month.year, month.month) != (date.year(), date.month()) || month.dyno_secs < self.hours * 3600.0 {
+        if !Self::month(input.at, input.state, input.zone).is_some_and(|month| self.is_spent(&month)) {
             return Say::Pass;
         }
         let floor = input.bounds.min;
@@ -88,15 +122,24 @@ impl Gate for Budget {
     fn counts_hours(&self) -> bool {
         true
     }
+
+    fn condition(&self, at: Timestamp, state: &State, zone: &TimeZone) -> Option<Condition> {
+        let month = Self::month(at, state, zone)?;
+        if self.is_spent(&month) {
+            return Some(Condition::BudgetSpent);
+        }
+        let told = state.conditions.iter().any(|(open, _)| *open == Condition::BudgetShort);
+        let enough = if told { SHORT_UNTIL } else { 1.0 };
+        self.projected(&month, at, zone).filter(|share| *share > enough).map(|_| Condition::BudgetShort)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Observation;
     use crate::fields::Value;
     use crate::gate::testing::{ask, build};
-    use crate::state::Month;
-    use crate::{Observation, State};
 
     #[test]
     fn worked_examples() {
@@ -107,6 +150,7 @@ mod tests {
                 year: 2026,
                 month: 5,
                 dyno_secs: hours * 3600.0,
+                counted_secs: None,
                 counted_at: "2026-05-31T23:00:00Z".parse().unwrap(),
             }),
             ..State::default()
@@ -121,6 +165,40 @@ mod tests {
         ] {
             let seen = Observation::default();
             assert_eq!(ask(&rule, at.parse().unwrap(), (5, desired), &spent(hours), &seen), left, "{hours} {at}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_before_and_after_it_is_spent() {
+        use Condition::{BudgetShort as Short, BudgetSpent as Spent};
+        let rule = Budget { hours: 720.0, to_min: true };
+        // April 2026 has 720 hours: one dyno all month is the budget. Of the days so far, so many dynos ran on average.
+        for (at, days, dynos, told, said) in [
+            ("2026-04-01T23:59:00Z", Some(0.99), 9.0, false, None), // less than a day is no pace
+            ("2026-04-11T00:00:00Z", Some(10.0), 1.0, false, None),
+            ("2026-04-11T00:00:00Z", Some(10.0), 1.01, false, Some(Short)),
+            ("2026-04-11T00:00:00Z", Some(10.0), 0.96, true, Some(Short)), // told, and not yet well below it
+            ("2026-04-11T00:00:00Z", Some(10.0), 0.94, true, None),
+            ("2026-04-11T00:00:00Z", Some(10.0), 3.0, true, Some(Spent)), // 3 dynos for 10 days are 720 hours
+            ("2026-04-30T23:00:00Z", Some(29.9), 1.002, false, Some(Short)),
+            // Counted from the 9th on: 2 of 30 days at 9 dynos use 432 hours, and 20 more days would use 4320.
+            ("2026-04-11T00:00:00Z", Some(2.0), 9.0, false, Some(Short)),
+            ("2026-04-11T00:00:00Z", Some(2.0), 1.2, false, None), // 57.6 and 576 hours
+            ("2026-04-11T00:00:00Z", None, 9.0, false, None),
+            ("2026-05-01T00:00:00Z", Some(29.0), 9.0, true, None), // another month
+        ] {
+            let at: Timestamp = at.parse().unwrap();
+            let secs = days.unwrap_or(3.0) * 86_400.0;
+            let month = Month {
+                year: 2026,
+                month: 4,
+                dyno_secs: dynos * secs,
+                counted_secs: days.map(|_| secs),
+                counted_at: at,
+            };
+            let conditions = told.then_some((Short, at)).into_iter().collect();
+            let state = State { month: Some(month), conditions, ..State::default() };
+            assert_eq!(rule.condition(at, &state, &TimeZone::UTC), said, "{at} {days:?} {dynos} {told}");
         }
     }
 

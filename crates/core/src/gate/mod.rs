@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::condition::Condition;
 use crate::fields::{Description, FieldError, Values};
 use crate::state::State;
 use crate::{Bounds, Dynos, Observation, Phrase};
@@ -114,6 +115,12 @@ pub trait Gate: Debug + Send + Sync {
     /// Whether it needs to know when the newest release was made.
     fn needs_release(&self) -> bool {
         false
+    }
+
+    /// What is worth knowing of it while it holds, whether or not there is a proposal to hold back. `at` is the instant of the
+    /// tick, `zone` the one whose clock the process follows.
+    fn condition(&self, _at: Timestamp, _state: &State, _zone: &TimeZone) -> Option<Condition> {
+        None
     }
 
     /// Whether it also keeps a process outside its bounds as it is. Asked even where nothing is proposed.
