@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use autoscalebot_engine::{Engine, SystemClock};
 use autoscalebot_measure::Intake;
-use autoscalebot_server::{Bound, Options, ServeError, Server, Setup, Watched};
+use autoscalebot_server::{Bound, Options, Server, Setup, Tls, Watched};
 use autoscalebot_settings::Settings;
 use autoscalebot_store::Store;
 use tokio::task::JoinHandle;
@@ -26,7 +26,18 @@ pub(crate) fn options(settings: &Settings) -> Options {
         token: server.token.clone(),
         read_token: server.read_token.clone(),
         path_prefix: server.path_prefix.clone(),
+        tls: server.tls.as_ref().map(|tls| Tls {
+            listen: tls.listen,
+            certificate: tls.certificate.clone(),
+            key: tls.key.clone(),
+        }),
     }
+}
+
+/// What of the options would be unsafe or could not work.
+pub(crate) fn check(options: &Options) -> Result<(), Fault> {
+    options.check().map_err(Fault::usage)?;
+    options.tls.as_ref().map_or(Ok(()), Tls::check).map_err(Fault::usage)
 }
 
 /// A second way to the store, beside the engine's; one that cannot be had now is tried again when it is used.
@@ -72,7 +83,7 @@ impl Drop for Dashboard {
 /// Starts the server for as long as the value lives. What would be unsafe is refused; an address that is taken is told, and
 /// tried again while scaling goes on.
 pub(crate) fn start(setup: Setup) -> Result<Dashboard, Fault> {
-    setup.options.check().map_err(Fault::usage)?;
+    check(&setup.options)?;
     Ok(Dashboard(tokio::spawn(async move {
         let _server = listen(setup).await;
         std::future::pending::<()>().await;
@@ -85,6 +96,9 @@ async fn listen(mut setup: Setup) -> Server {
         match Bound::listen(setup.options.clone()).await {
             Ok(bound) => {
                 tracing::info!(address = %bound.address(), "dashboard and API");
+                if let Some(address) = bound.tls_address() {
+                    tracing::info!(%address, "dashboard and API by HTTPS");
+                }
                 return bound.serve(setup);
             }
             Err(error) => {
@@ -102,8 +116,5 @@ async fn listen(mut setup: Setup) -> Server {
 
 /// Listens at once, or says why not.
 pub(crate) async fn bind(options: Options) -> Result<Bound, Fault> {
-    Bound::listen(options).await.map_err(|error| match error {
-        ServeError::Unsafe(error) => Fault::usage(error),
-        error @ ServeError::Listen(..) => Fault::usage(error),
-    })
+    Bound::listen(options).await.map_err(Fault::usage)
 }

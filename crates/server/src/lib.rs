@@ -25,8 +25,10 @@ mod ring;
 mod routes;
 pub mod serve;
 pub mod state;
+pub mod tls;
 
 pub use openapi::document;
 pub use options::Options;
 pub use serve::{Bound, ServeError, Server, service};
 pub use state::{Setup, Watched};
+pub use tls::Tls;

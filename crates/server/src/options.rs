@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use autoscalebot_core::Secret;
 
+use crate::tls::Tls;
+
 /// The fewest characters of a token: fewer can be guessed.
 pub const TOKEN_MIN: usize = 16;
 
@@ -18,6 +20,8 @@ pub struct Options {
     pub read_token: Option<Secret>,
     /// The path under which a proxy shows the server: empty, or such as `/autoscalebot`.
     pub path_prefix: String,
+    /// Where it takes HTTPS, too.
+    pub tls: Option<Tls>,
 }
 
 /// Why the server would not be safe, or could not work, with these options.
@@ -40,7 +44,7 @@ pub enum Unsafe {
 impl Options {
     /// Options without a token; safe on a loopback address alone.
     pub fn local(listen: SocketAddr) -> Self {
-        Self { listen, token: None, read_token: None, path_prefix: String::new() }
+        Self { listen, token: None, read_token: None, path_prefix: String::new(), tls: None }
     }
 
     /// Whether these options are safe.
@@ -53,10 +57,12 @@ impl Options {
         if self.token.is_some() && self.token == self.read_token {
             return Err(Unsafe::Same);
         }
-        if self.token.is_none() && self.read_token.is_none() && !is_loopback(self.listen.ip()) {
-            return Err(Unsafe::Open(self.listen));
+        let addresses = [Some(self.listen), self.tls.as_ref().map(|tls| tls.listen)];
+        let open = addresses.into_iter().flatten().find(|listen| !is_loopback(listen.ip()));
+        match (open, &self.token, &self.read_token) {
+            (Some(listen), None, None) => Err(Unsafe::Open(listen)),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -75,6 +81,7 @@ mod tests {
             token: token.map(Secret::new),
             read_token: read_token.map(Secret::new),
             path_prefix: String::new(),
+            tls: None,
         }
     }
 

@@ -8,6 +8,7 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
@@ -15,6 +16,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::options::{Options, Unsafe};
 use crate::routes::router;
 use crate::state::{Setup, Shared};
+use crate::tls::{Handshakes, Unusable, secured};
 
 /// Connections at a time; more wait in the kernel's queue.
 const CONNECTIONS: usize = 256;
@@ -29,9 +31,12 @@ pub enum ServeError {
     /// The settings would not be safe.
     #[error(transparent)]
     Unsafe(#[from] Unsafe),
-    /// The address cannot be listened on.
-    #[error("server.listen: {0}: {1}")]
-    Listen(SocketAddr, std::io::Error),
+    /// The certificate or its key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] Unusable),
+    /// The address of this setting cannot be listened on.
+    #[error("{0}: {1}: {2}")]
+    Listen(&'static str, SocketAddr, std::io::Error),
 }
 
 /// An address that is listened on, and nothing answered yet.
@@ -39,6 +44,7 @@ pub enum ServeError {
 pub struct Bound {
     listener: TcpListener,
     address: SocketAddr,
+    tls: Option<(TcpListener, SocketAddr, Handshakes)>,
     options: Options,
 }
 
@@ -46,22 +52,34 @@ pub struct Bound {
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
-    tasks: [AbortHandle; 3],
+    tls_address: Option<SocketAddr>,
+    tasks: Vec<AbortHandle>,
 }
 
 impl Bound {
     /// Listens, if that is safe.
     pub async fn listen(options: Options) -> Result<Self, ServeError> {
         options.check()?;
-        let wrong = |error| ServeError::Listen(options.listen, error);
-        let listener = TcpListener::bind(options.listen).await.map_err(wrong)?;
-        let address = listener.local_addr().map_err(wrong)?;
-        Ok(Self { listener, address, options })
+        let handshakes = options.tls.as_ref().map(Handshakes::with).transpose()?;
+        let (listener, address) = bind("server.listen", options.listen).await?;
+        let tls = match (&options.tls, handshakes) {
+            (Some(tls), Some(handshakes)) => {
+                let (listener, address) = bind("server.tls.listen", tls.listen).await?;
+                Some((listener, address, handshakes))
+            }
+            _ => None,
+        };
+        Ok(Self { listener, address, tls, options })
     }
 
     /// The address with its real port.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address that takes HTTPS, with its real port.
+    pub fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls.as_ref().map(|(_, address, _)| *address)
     }
 
     /// The options it was made with.
@@ -74,9 +92,15 @@ impl Bound {
         let (shared, events) = Shared::new(setup);
         let pauses = Arc::clone(&shared.pauses);
         let follower = tokio::spawn(crate::follow::follow(Arc::clone(&shared), events)).abort_handle();
-        let acceptor = tokio::spawn(accept(self.listener, router(&shared))).abort_handle();
+        let router = router(&shared);
         let pauses = tokio::spawn(crate::pauses::keep(pauses)).abort_handle();
-        Server { address: self.address, tasks: [acceptor, follower, pauses] }
+        let (tls_address, mut tasks) = (self.tls_address(), vec![follower, pauses]);
+        if let Some((listener, _, handshakes)) = self.tls {
+            tasks.push(tokio::spawn(handshakes.clone().renew()).abort_handle());
+            tasks.push(tokio::spawn(accept(listener, secured(router.clone()), Some(handshakes))).abort_handle());
+        }
+        tasks.push(tokio::spawn(accept(self.listener, router, None)).abort_handle());
+        Server { address: self.address, tls_address, tasks }
     }
 }
 
@@ -84,6 +108,11 @@ impl Server {
     /// The address with its real port.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address that takes HTTPS, with its real port.
+    pub fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls_address
     }
 }
 
@@ -100,7 +129,15 @@ pub fn service(setup: Setup) -> (Router, impl Future<Output = ()>) {
     (router(&shared), crate::follow::follow(shared, events))
 }
 
-async fn accept(listener: TcpListener, router: Router) {
+async fn bind(setting: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let wrong = |error| ServeError::Listen(setting, address, error);
+    let listener = TcpListener::bind(address).await.map_err(wrong)?;
+    let address = listener.local_addr().map_err(wrong)?;
+    Ok((listener, address))
+}
+
+/// Takes connections, with handshakes where it is told how. Each address has places of its own.
+async fn accept(listener: TcpListener, router: Router, tls: Option<Handshakes>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     // Connections end with this task.
     let mut connections = JoinSet::new();
@@ -112,16 +149,27 @@ async fn accept(listener: TcpListener, router: Router) {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let service = TowerToHyperService::new(router.clone());
+        let (router, tls) = (router.clone(), tls.clone());
         connections.spawn(async move {
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEADERS)
-                .max_buf_size(HEADER_BYTES)
-                .serve_connection(TokioIo::new(stream), service);
-            // A visitor who leaves is no fault.
-            let _ = connection.await;
+            match tls {
+                None => answer(stream, router).await,
+                Some(tls) => {
+                    if let Some(stream) = tls.shake(stream).await {
+                        answer(stream, router).await;
+                    }
+                }
+            }
             drop(place);
         });
     }
+}
+
+async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router) {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS)
+        .max_buf_size(HEADER_BYTES)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    // A visitor who leaves is no fault.
+    let _ = connection.await;
 }

@@ -230,17 +230,18 @@ fn notification(reader: &mut Reader<'_>, node: &Node, path: &str) -> Option<Noti
     (reader.problems.len() == before).then_some(Notification { section, on, remind })
 }
 
-/// A table of the top that may be left out.
+/// A table of the top that may be left out, with tables in it that are read elsewhere.
 pub(crate) fn optional_table(
     reader: &mut Reader<'_>,
     root: &Table,
     name: &str,
     fields: &'static [Field],
+    tables: &[&'static str],
 ) -> Option<(Values, Origin)> {
     let empty = Node::new(Item::Table(Table::default()), Origin::default());
     let node = root.get(name).unwrap_or(&empty);
     let table = reader.table(node, name)?;
-    reader.only_known(table, name, &names(fields));
+    reader.only_known(table, name, &[names(fields).as_slice(), tables].concat());
     let values = plain(reader, fields, table, &node.at, name)?;
     let at = fields.first().and_then(|field| table.get(field.name)).map_or(&node.at, |node| &node.at);
     Some((values, at.clone()))

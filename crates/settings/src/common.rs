@@ -137,6 +137,28 @@ pub(crate) const SERVER: &[Field] = &[
     ),
 ];
 
+/// Keys of `[server.tls]`.
+pub(crate) const TLS: &[Field] = &[
+    Field::required(
+        "listen",
+        FieldType::Text,
+        "The address and port that take HTTPS, beside those of `[server]`; the same is answered there.",
+        "\"0.0.0.0:8443\"",
+    ),
+    Field::required(
+        "certificate",
+        FieldType::Path,
+        "A PEM file: the certificate, then those that signed it. Read again when it changes.",
+        "\"certificate.pem\"",
+    ),
+    Field::required(
+        "key",
+        FieldType::Path,
+        "A PEM file: the certificate's private key, not encrypted. Read again when it changes.",
+        "\"key.pem\"",
+    ),
+];
+
 /// Keys of `[store]`.
 pub(crate) const STORE: &[Field] = &[
     Field::defaulting(

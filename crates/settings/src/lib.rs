@@ -54,6 +54,7 @@ pub use store::{Store, StorePlace};
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use autoscalebot_core::fields::{MeasurementKind, NotifyKind, PlatformKind, Values};
@@ -152,4 +153,17 @@ pub struct Server {
     pub path_prefix: String,
     /// The address by which others reach it.
     pub public_url: Option<PublicUrl>,
+    /// Where it takes HTTPS, too.
+    pub tls: Option<Tls>,
+}
+
+/// Where the program takes HTTPS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// The address.
+    pub listen: SocketAddr,
+    /// The PEM file of the certificate and those that signed it.
+    pub certificate: PathBuf,
+    /// The PEM file of its private key.
+    pub key: PathBuf,
 }

@@ -10,7 +10,7 @@ use autoscalebot_core::gate::GATES;
 use autoscalebot_core::policy::POLICIES;
 
 use crate::Kinds;
-use crate::common::{APP, BOUNDS, MEASURE, NOTIFY, PROCESS, RAPID, ROOT, SERVER, STORE};
+use crate::common::{APP, BOUNDS, MEASURE, NOTIFY, PROCESS, RAPID, ROOT, SERVER, STORE, TLS};
 use crate::duration;
 use crate::legacy::SETTINGS;
 
@@ -70,6 +70,8 @@ pub fn reference(kinds: Kinds<'_>) -> String {
     }
     heading(&mut page, "##", "Server: `[server]`", "");
     fields(&mut page, SERVER);
+    heading(&mut page, "###", "`[server.tls]`", "HTTPS, on an address of its own.");
+    fields(&mut page, TLS);
     heading(&mut page, "##", "Store: `[store]`", "");
     fields(&mut page, STORE);
     page.push('\n');

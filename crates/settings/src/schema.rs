@@ -7,7 +7,7 @@ use autoscalebot_core::policy::POLICIES;
 use serde_json::{Map, Value as Json, json};
 
 use crate::assemble::topics;
-use crate::common::{APP, BOUNDS, MEASURE, NOTIFY, PROCESS, RAPID, ROOT, SERVER, STORE};
+use crate::common::{APP, BOUNDS, MEASURE, NOTIFY, PROCESS, RAPID, ROOT, SERVER, STORE, TLS};
 use crate::tree::{Item, Node};
 use crate::{Kinds, toml_tree};
 
@@ -35,7 +35,9 @@ pub fn schema(kinds: Kinds<'_>) -> Json {
     root.insert("platforms".into(), named(json!({ "oneOf": platform })));
     root.insert("apps".into(), named(object(app, vec!["processes"])));
     root.insert("notify".into(), json!({ "type": "array", "items": { "oneOf": notify } }));
-    root.insert("server".into(), object(properties(SERVER), required(SERVER)));
+    let mut server = properties(SERVER);
+    server.insert("tls".into(), object(properties(TLS), required(TLS)));
+    root.insert("server".into(), object(server, required(SERVER)));
     root.insert("store".into(), store_schema());
     let mut schema = object(root, vec!["platforms", "apps"]);
     if let Json::Object(schema) = &mut schema {

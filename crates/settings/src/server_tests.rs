@@ -48,3 +48,38 @@ fn bad_servers() {
         assert!(!said.contains(LONG), "{said}");
     }
 }
+
+const TLS: &str = "[server.tls]\nlisten = \"127.0.0.1:8443\"\ncertificate = \"tls/cert.pem\"\nkey = \"/etc/key.pem\"\n";
+
+/// A world with both files.
+fn certified() -> World {
+    world().file("/srv/tls/cert.pem", "a certificate").file("/etc/key.pem", LONG)
+}
+
+#[test]
+fn https_has_an_address_and_files_of_its_own() {
+    let server = certified().toml(&format!("{GOOD}{TLS}")).unwrap().settings.server;
+    assert_eq!(server.listen.to_string(), "127.0.0.1:7878");
+    let tls = server.tls.unwrap();
+    assert_eq!(tls.listen.to_string(), "127.0.0.1:8443");
+    assert_eq!((tls.certificate.to_str(), tls.key.to_str()), (Some("/srv/tls/cert.pem"), Some("/etc/key.pem")));
+    let open = TLS.replace("127.0.0.1", "0.0.0.0");
+    assert!(certified().toml(&format!("{GOOD}[server]\ntoken = {{ env = \"T\" }}\n{open}")).is_ok());
+}
+
+#[test]
+fn bad_https() {
+    for (changed, into, want) in [
+        ("127.0.0.1", "0.0.0.0", ":16: server.tls.listen: 0.0.0.0:8443 can be reached from other machines"),
+        ("127.0.0.1:8443", "bot.example:8443", ":16: server.tls.listen: must be an address and a port"),
+        ("tls/cert.pem", "gone.pem", ":17: server.tls.certificate: /srv/gone.pem cannot be read"),
+        ("/etc/key.pem", "/etc/gone.pem", ":18: server.tls.key: /etc/gone.pem cannot be read"),
+        ("key = \"/etc/key.pem\"", "", ": server.tls.key: is missing"),
+        ("key =", "keys =", ": server.tls.keys: is not a setting here: did you mean key?"),
+    ] {
+        let said = certified().toml(&format!("{GOOD}{}", TLS.replace(changed, into))).err();
+        let said = said.map(|problems| problems.to_string()).unwrap_or_default();
+        assert!(said.contains(want), "{into}\n  said {said}\n  want {want}");
+        assert!(!said.contains(LONG), "{said}");
+    }
+}

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::cli::CheckArgs;
 use crate::commands::{arrivals, measure};
+use crate::dashboard;
 use crate::fault::Fault;
 use crate::wiring;
 
@@ -36,6 +37,7 @@ pub(crate) async fn check(loaded: &Loaded, args: &CheckArgs) -> Result<(), Fault
     let channels = wiring::channels(settings)?;
     let intake = Arc::default();
     let sources = measure::sources(settings, &intake)?;
+    dashboard::check(&dashboard::options(settings))?;
     if !args.json {
         let processes: usize = settings.apps.iter().map(|app| app.processes.len()).sum();
         println!("the settings are good: {}, {}", count(settings.apps.len(), "app"), count(processes, "process"));

@@ -130,6 +130,7 @@ pub async fn with_tokens(prefix: &str) -> Router {
         token: Some(Secret::new(TOKEN)),
         read_token: Some(Secret::new(READ)),
         path_prefix: prefix.to_owned(),
+        tls: None,
     };
     options.check().unwrap();
     server(options, &["shop"]).await
