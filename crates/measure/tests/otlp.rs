@@ -81,6 +81,13 @@ fn span(at_ms: i64, ms: i64, of: Json) -> Json {
     json!({ "kind": 2, "startTimeUnixNano": nanos(at_ms - ms), "endTimeUnixNano": nanos(at_ms), "attributes": attributes(&all) })
 }
 
+/// A call that an app made of another: no request, but a sign of life.
+fn call(at_ms: i64) -> Json {
+    let mut span = span(at_ms, 5, json!({}));
+    span["kind"] = 3.into();
+    span
+}
+
 fn percentile(percent: f64) -> [(&'static str, Value); 1] {
     [("percentile", Value::Number(percent))]
 }
@@ -281,11 +288,7 @@ async fn silence_is_unknown_and_telemetry_without_requests_is_idle_only_after_th
     let logs = world.reply(&format!("/otlp/{TOKEN}/v1/logs"), &[("content-type", PROTOBUF)], b"\x0a\x00");
     assert_eq!((logs.status, logs.body.len(), world.intake.counts().requests), (200, 0, 1));
     assert_eq!(failure(&web).await, Failure::Missing, "logs tell nothing of requests, nor that there were none");
-    let inner = || {
-        let mut span = span(world.now(), 5, json!({}));
-        span["kind"] = 3.into();
-        [span]
-    };
+    let inner = || [call(world.now())];
     world.spans(json!({ "service.name": "shop" }), &inner());
     assert!(failure(&web).await.to_string().contains("no request of this process"));
     world.spans(json!({ "service.name": "shop" }), &[span(START, 100, json!({}))]);
@@ -338,6 +341,28 @@ async fn cumulative_histograms_count_what_is_new() {
     }
     world.pass(121);
     assert!(matches!(failure(&web).await, Failure::Late(_)));
+}
+
+#[tokio::test]
+async fn a_histogram_that_stops_says_nothing_unless_it_has_nothing_to_say() {
+    for (temporality, idle) in [(1, true), (2, false)] {
+        let world = World::new();
+        let web = world.measure("otlp", "web", &[]);
+        let of = || json!({ "service.name": "shop" });
+        world.histogram(of(), temporality, (world.now() - 60_000, world.now()), [0, 30, 0, 0], json!({}));
+        for secs in [50, 60] {
+            world.pass(secs);
+            world.spans(of(), &[call(world.now())]);
+            near(value(&web).await, 195.0, 0.05);
+        }
+        world.pass(20);
+        world.spans(of(), &[call(world.now())]);
+        // Deltas of an idle app are not sent; counts from the beginning on are, again and again.
+        match idle {
+            true => assert_eq!(value(&web).await, 0.0),
+            false => assert_eq!(failure(&web).await, Failure::Late(130)),
+        }
+    }
 }
 
 #[tokio::test]
