@@ -28,7 +28,7 @@ pub struct Learned {
     since: Option<Timestamp>,
     /// The highest loads of late, the oldest first, one for each slot of time.
     slots: VecDeque<Slot>,
-    /// The minute that is not over yet.
+    /// The minute that is not over yet, or the slot where slots are shorter.
     minute: Minute,
 }
 
@@ -45,10 +45,11 @@ pub struct Slot {
     pub service_secs: f64,
 }
 
-/// The mean of a minute, as it grows.
+/// The mean of a minute, as it grows; of a slot, where slots are shorter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 struct Minute {
-    number: i64,
+    /// When it began, in seconds of the Unix epoch.
+    from_secs: i64,
     samples: f64,
     rate: f64,
     offered: f64,
@@ -64,7 +65,7 @@ impl Learned {
         seconds: 0.0,
         since: None,
         slots: VecDeque::new(),
-        minute: Minute { number: 0, samples: 0.0, rate: 0.0, offered: 0.0, service_secs: 0.0 },
+        minute: Minute { from_secs: 0, samples: 0.0, rate: 0.0, offered: 0.0, service_secs: 0.0 },
     };
 
     /// Counts the requests between the last sample and this one, of which a share (0 to 1) was slow; what is older fades by
@@ -89,15 +90,17 @@ impl Learned {
         (self.slow + prior * of_prior) / (self.requests + of_prior)
     }
 
-    /// Keeps the load of one sample. A minute goes into its slot of so many seconds (whole minutes) once it is over, as its
-    /// mean; the shortest mean service of each slot is kept, or the longest.
+    /// Keeps the load of one sample. A minute goes into its slot of so many seconds (whole minutes, or less than one) once it
+    /// is over, as its mean; a slot of less than a minute is such a mean itself. The shortest mean service of each slot is kept, or the longest.
     pub fn keep(&mut self, sample: Slot, slot_secs: i64, shortest: bool) {
         self.since = self.since.or(Some(sample.from));
-        let number = sample.from.as_second().div_euclid(60);
-        if self.minute.number != number {
-            let over = std::mem::replace(&mut self.minute, Minute { number, ..Minute::default() });
+        let slot_secs = slot_secs.max(1);
+        let grain = slot_secs.min(60);
+        let from_secs = sample.from.as_second().div_euclid(grain) * grain;
+        if self.minute.from_secs != from_secs {
+            let over = std::mem::replace(&mut self.minute, Minute { from_secs, ..Minute::default() });
             if over.samples > 0.0 {
-                self.keep_minute(over, slot_secs.max(60), if shortest { f64::min } else { f64::max });
+                self.keep_minute(over, slot_secs, if shortest { f64::min } else { f64::max });
             }
         }
         let minute = &mut self.minute;
@@ -108,7 +111,7 @@ impl Learned {
     }
 
     fn keep_minute(&mut self, over: Minute, slot_secs: i64, fold: fn(f64, f64) -> f64) {
-        let begin = (over.number * 60).div_euclid(slot_secs) * slot_secs;
+        let begin = over.from_secs.div_euclid(slot_secs) * slot_secs;
         let Ok(from) = Timestamp::from_second(begin) else { return };
         let Minute { rate, offered, service_secs, .. } = over;
         match self.slots.back_mut() {
@@ -201,6 +204,20 @@ mod tests {
         assert!(!learned.covers(at(590), SignedDuration::from_secs(600)));
         learned.restart();
         assert!(!learned.covers(at(590), SignedDuration::ZERO));
+    }
+
+    #[test]
+    fn slots_of_less_than_a_minute_are_means_of_their_own() {
+        let mut learned = Learned::default();
+        for n in 0..40 {
+            learned.keep(slot(n, if n % 4 < 2 { 10.0 } else { 30.0 }), 4, true);
+        }
+        let rates: Vec<f64> = learned.within(at(39), SignedDuration::from_secs(12), 4).map(|slot| slot.rate).collect();
+        assert_eq!(rates, [20.0, 20.0, 20.0], "the one that is not over is not among them");
+        assert!(learned.covers(at(39), SignedDuration::from_secs(39)));
+        // Other slots from here on: what began in the old ones is kept at its own time.
+        learned.keep(slot(41, 50.0), 60, true);
+        assert!(learned.slots.iter().all(|slot| slot.from <= at(40)), "{:?}", learned.slots);
     }
 
     #[test]

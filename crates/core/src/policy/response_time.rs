@@ -186,6 +186,11 @@ struct Past {
 }
 
 impl ResponseTime {
+    /// Over how long the load of now is evened out: never longer than loads count for fewer dynos.
+    fn short_trend(&self) -> SignedDuration {
+        SHORT_TREND.min(self.lower_after)
+    }
+
     /// How far back single readings are looked at.
     fn span(&self) -> SignedDuration {
         TREND.max(self.lead + SignedDuration::from_mins(2))
@@ -212,7 +217,7 @@ impl ResponseTime {
         let mut all = [0.0; MOST_SLOTS as usize + 1];
         let mut count = 0;
         let (mut sum, mut samples) = (0.0, 0.0);
-        for point in input.evidence.within(input.at, SHORT_TREND) {
+        for point in input.evidence.within(input.at, self.short_trend()) {
             let Some(then) = self.load(&point).filter(|then| then.rate > 0.0) else { continue };
             sum += self.model.service_secs(then.rate, then.service_secs, point.ready.unwrap_or(input.ready));
             samples += 1.0;
@@ -234,7 +239,7 @@ impl ResponseTime {
     /// itself.
     fn steady_service(&self, input: &PolicyInput<'_>, load: Load) -> f64 {
         let (mut work, mut rate) = (0.0, 0.0);
-        for then in input.evidence.within(input.at, SHORT_TREND).filter_map(|point| self.load(&point)) {
+        for then in input.evidence.within(input.at, self.short_trend()).filter_map(|point| self.load(&point)) {
             work += then.offered;
             rate += then.rate;
         }
@@ -318,10 +323,10 @@ impl ResponseTime {
             if age < TREND {
                 long.add(-age.as_secs_f64(), then.offered);
             }
-            if age >= SHORT_TREND && age < TREND {
+            if age >= self.short_trend() && age < TREND {
                 before.add(-age.as_secs_f64(), then.offered);
             }
-            if age < SHORT_TREND {
+            if age < self.short_trend() {
                 short.add(-age.as_secs_f64(), then.offered);
                 past.service_secs = past.service_secs.max(then.service_secs);
             }

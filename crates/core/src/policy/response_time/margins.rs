@@ -77,10 +77,11 @@ impl ResponseTime {
         SignedDuration::from_secs(((self.lower_after.as_secs_f64() * HOLD_BASE.powf(care)) as i64).min(most))
     }
 
-    /// The length of a slot: whole minutes, so that the longest hold fits.
+    /// The length of a slot, so that the longest hold fits: whole minutes, or seconds where loads of less than a minute count.
     pub(super) fn slot_secs(&self) -> i64 {
         let longest = self.lower_after.as_secs_f64() * HOLD_BASE.powf(MOST_CARE) + 60.0;
-        ((longest / 60.0 / (MOST_SLOTS - 1) as f64).ceil() as i64).max(1) * 60
+        let unit = if self.lower_after < SignedDuration::from_mins(1) { 1 } else { 60 };
+        ((longest / unit as f64 / (MOST_SLOTS - 1) as f64).ceil() as i64).max(1) * unit
     }
 
     /// The share of requests behind a reading that the queue made slow. Where the requests under way are told, their mean time

@@ -92,11 +92,23 @@ fn margins_follow_the_budget() {
 
 #[test]
 fn a_long_time_to_lower_fits_into_the_slots() {
-    for hours in [0, 1, 24] {
-        let rule = ResponseTime { adapt: true, lower_after: SignedDuration::from_hours(hours), ..RULE };
+    for (seconds, minutes) in [(0, false), (59, false), (60, true), (3600, true), (86_400, true)] {
+        let rule = ResponseTime { adapt: true, lower_after: SignedDuration::from_secs(seconds), ..RULE };
         assert!(rule.hold(MOST_CARE) <= SignedDuration::from_secs(rule.slot_secs() * (MOST_SLOTS - 1)));
-        assert!(rule.slot_secs() % 60 == 0 && rule.slot_secs() >= 60);
+        assert_eq!(rule.slot_secs() % 60 == 0 && rule.slot_secs() >= 60, minutes, "{seconds} s");
     }
+}
+
+#[test]
+fn less_than_a_minute_to_lower_counts_in_seconds() {
+    let rule = ResponseTime { lead: SignedDuration::from_secs(1), lower_after: SignedDuration::from_secs(6), ..RULE };
+    // 90 requests a second for 20 s, then 30: 10 dynos, and 4 once the last busy second is 6 s ago.
+    let until = |last: i64| {
+        let rate = |second| if second < 20 { 90.0 } else { 30.0 };
+        let readings: Vec<Read> = (0..=last).map(|second| (second, Some(200.0), told(rate(second)))).collect();
+        propose(&rule, 10, 10, &readings).desired
+    };
+    assert_eq!([19, 24, 28].map(until), [Some(10), Some(10), Some(4)]);
 }
 
 #[test]
