@@ -294,7 +294,11 @@ async fn silence_is_unknown_and_telemetry_without_requests_is_idle_only_after_th
     world.spans(json!({ "service.name": "shop" }), &[span(START, 100, json!({}))]);
     near(value(&web).await, 100.0, 0.01);
     world.pass(100);
-    world.spans(json!({ "service.name": "shop" }), &inner());
+    // Any metric of the process will do.
+    let resource = json!({ "attributes": attributes(&json!({ "service.name": "shop" })) });
+    let memory =
+        json!([{ "metrics": [{ "name": "process.memory.usage", "gauge": { "dataPoints": [{ "asInt": "7" }] } }] }]);
+    world.json("metrics", &json!({ "resourceMetrics": [{ "resource": resource, "scopeMetrics": memory }] }));
     assert_eq!(value(&web).await, 0.0);
     world.pass(121);
     assert_eq!(failure(&web).await, Failure::Late(121));
