@@ -16,7 +16,8 @@ async fn the_present() {
     assert_eq!((&list["total"], &list["may_change"], &list["next"]), (&json!(2), &json!(true), &Value::Null));
     let row = &list["processes"][1];
     assert_eq!((&row["app"], &row["dynos"], &row["attention"]), (&json!("shop"), &json!(3), &json!("none")));
-    let measured = json!({ "name": "heartbeat", "unit": "ms", "value": 2000.0, "verdict": "too_high", "range": { "low": 200.0, "high": 1000.0 } });
+    let range = json!({ "low": 200.0, "high": 1000.0 });
+    let measured = json!({ "name": "heartbeat", "unit": "ms", "value": 2000.0, "verdict": "too_high", "range": range, "desired": 3, "shadow": false });
     assert_eq!(row["measurements"][0], measured);
     let page = get(&router, "/api/v1/processes?limit=1").await.json();
     assert_eq!((&page["processes"][0]["app"], &page["next"]), (&json!("blog"), &json!(1)));
