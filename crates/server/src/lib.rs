@@ -18,6 +18,7 @@ pub mod options;
 mod page;
 mod past;
 mod pauses;
+mod places;
 mod problem;
 mod range;
 mod reply;

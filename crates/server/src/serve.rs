@@ -1,25 +1,29 @@
-//! Takes connections and answers them: a bounded number, none that sends its headers slowly, all ended at the stop.
+//! Takes connections and answers them: a bounded number (`places`), none that sends its headers slowly, all ended at the stop.
+//!
+//! What holds for people holds for senders: a connection without a request for 15 s ends. Heroku's would wait for minutes, but
+//! open a new one as needed, and a request that met the end of the old comes again with its id.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::options::{Options, Unsafe};
+use crate::places::{Places, Seat, Senders};
 use crate::routes::router;
 use crate::state::{Setup, Shared};
 use crate::tls::{Handshakes, Unusable, secured};
 
-/// Connections at a time; more wait in the kernel's queue.
-const CONNECTIONS: usize = 256;
 /// The longest that a sender may take for its headers, and that a connection may wait for its next request.
 const HEADERS: Duration = Duration::from_secs(15);
 /// The most of a request's line and headers.
@@ -94,12 +98,15 @@ impl Bound {
         let follower = tokio::spawn(crate::follow::follow(Arc::clone(&shared), events)).abort_handle();
         let router = router(&shared);
         let pauses = tokio::spawn(crate::pauses::keep(pauses)).abort_handle();
+        let senders = Senders::default();
         let (tls_address, mut tasks) = (self.tls_address(), vec![follower, pauses]);
         if let Some((listener, _, handshakes)) = self.tls {
             tasks.push(tokio::spawn(handshakes.clone().renew()).abort_handle());
-            tasks.push(tokio::spawn(accept(listener, secured(router.clone()), Some(handshakes))).abort_handle());
+            let places = Places::new(senders.clone());
+            let accept = accept(listener, secured(router.clone()), places, Some(handshakes));
+            tasks.push(tokio::spawn(accept).abort_handle());
         }
-        tasks.push(tokio::spawn(accept(self.listener, router, None)).abort_handle());
+        tasks.push(tokio::spawn(accept(self.listener, router, Places::new(senders), None)).abort_handle());
         Server { address: self.address, tls_address, tasks }
     }
 }
@@ -137,13 +144,12 @@ async fn bind(setting: &'static str, address: SocketAddr) -> Result<(TcpListener
 }
 
 /// Takes connections, with handshakes where it is told how. Each address has places of its own.
-async fn accept(listener: TcpListener, router: Router, tls: Option<Handshakes>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+async fn accept(listener: TcpListener, router: Router, places: Places, tls: Option<Handshakes>) {
     // Connections end with this task.
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Some(seat) = places.take().await else { return };
         let Ok((stream, _)) = listener.accept().await else {
             // Out of file descriptors: some are free again soon.
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -152,24 +158,28 @@ async fn accept(listener: TcpListener, router: Router, tls: Option<Handshakes>) 
         let (router, tls) = (router.clone(), tls.clone());
         connections.spawn(async move {
             match tls {
-                None => answer(stream, router).await,
+                None => answer(stream, router, seat).await,
                 Some(tls) => {
                     if let Some(stream) = tls.shake(stream).await {
-                        answer(stream, router).await;
+                        answer(stream, router, seat).await;
                     }
                 }
             }
-            drop(place);
         });
     }
 }
 
-async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router) {
+async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router, seat: Seat) {
+    let service = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(seat.clone());
+        service.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS)
         .max_buf_size(HEADER_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), service);
     // A visitor who leaves is no fault.
     let _ = connection.await;
 }
