@@ -61,8 +61,9 @@ fn command(cli: Cli) -> Result<(), Fault> {
             commands::replay::replay(&load(args)?, &replay, &mut out)
         }
         Command::Simulate(simulate) => {
-            // A policy by its name needs no settings, and without any there are the names.
-            let settings = if simulate.policy.is_some() { None } else { load_what_is_there(args)? };
+            // A policy by its name needs no settings, but for their store, and without any there are the names.
+            let alone = simulate.policy.is_some() && simulate.traffic.is_some();
+            let settings = if alone { None } else { load_what_is_there(args)? };
             commands::simulate::simulate(settings.as_ref(), &simulate, &mut out)
         }
         Command::Status(status) => commands::status::status(&load(args)?.settings, &status, Timestamp::now(), &mut out),

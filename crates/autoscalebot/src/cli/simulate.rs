@@ -6,13 +6,31 @@ use std::time::Duration;
 use autoscalebot_simulate::Shape;
 use clap::{Args, ValueEnum};
 
-use crate::simulate::model::{duration_or_none, shape, share};
+use crate::simulate::model::{duration_or_none, shape, share, step};
 
 #[derive(Debug, Args)]
 pub(crate) struct SimulateArgs {
-    /// Requests per step: CSV of unix_seconds,requests, or JSON lines
-    #[arg(value_name = "TRAFFIC")]
-    pub(crate) traffic: PathBuf,
+    /// Requests per step (CSV of unix_seconds,requests, or JSON lines), or a recording of router lines: a log drain's
+    /// bodies, or what `heroku logs --tail` writes; gzip'd too; - is standard input. Without it, and with --since: the rates
+    /// in the store of the settings
+    #[arg(value_name = "TRAFFIC", required_unless_present = "since")]
+    pub(crate) traffic: Option<PathBuf>,
+
+    /// Only from this time on: RFC 3339, a date and time in the settings' zone, or a time before now, such as 7d
+    #[arg(long, value_name = "TIME", visible_alias = "from")]
+    pub(crate) since: Option<String>,
+
+    /// Only until this time, in the same forms
+    #[arg(long, value_name = "TIME", visible_alias = "to")]
+    pub(crate) until: Option<String>,
+
+    /// The length of a step of a recording or of the store's history; without it, 1 min, and less for a short recording
+    #[arg(long, value_name = "DURATION", value_parser = step)]
+    pub(crate) step: Option<u32>,
+
+    /// How long a recording may be silent, or the store know no rate; more is a gap, which stops the simulation
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration_or_none)]
+    pub(crate) gap: Duration,
 
     /// Multiply the requests of each step
     #[arg(long, value_name = "N", default_value_t = 1.0, allow_negative_numbers = true)]
@@ -26,12 +44,16 @@ pub(crate) struct SimulateArgs {
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     pub(crate) compare: Vec<String>,
 
-    /// Only this process of the settings
+    /// Only this app of the settings, and of their store
+    #[arg(long, value_name = "NAME")]
+    pub(crate) app: Option<String>,
+
+    /// Only this process of the settings, and of a recording or the store
     #[arg(long, value_name = "NAME")]
     pub(crate) process: Option<String>,
 
     /// Search cheaper parameters on the first half of the traffic, and report on the other half
-    #[arg(long, conflicts_with_all = ["compare", "html", "assertions"])]
+    #[arg(long, conflicts_with = "compare")]
     pub(crate) tune: bool,
 
     /// How many combinations of parameters a search may try
@@ -78,13 +100,14 @@ pub(crate) struct SimulateArgs {
 #[derive(Debug, Clone, Copy, Args)]
 #[command(next_help_heading = "The app")]
 pub(crate) struct ModelArgs {
-    /// How long the work on one request takes, on average
-    #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = super::duration)]
-    pub(crate) service: Duration,
+    /// How long the work on one request takes, on average; without it, as a recording or the store tells, else 100ms
+    #[arg(long, value_name = "DURATION", value_parser = super::duration)]
+    pub(crate) service: Option<Duration>,
 
-    /// How that varies: exponential, deterministic, lognormal:SCV or gamma:SCV (variance over squared mean)
-    #[arg(long, value_name = "SHAPE", default_value = "exponential", value_parser = shape)]
-    pub(crate) shape: Shape,
+    /// How that varies: exponential, deterministic, lognormal:SCV or gamma:SCV (variance over squared mean); without it, as a
+    /// recording tells, else exponential
+    #[arg(long, value_name = "SHAPE", value_parser = shape)]
+    pub(crate) shape: Option<Shape>,
 
     /// Requests that a dyno works on at once
     #[arg(long, value_name = "N", default_value_t = 1)]

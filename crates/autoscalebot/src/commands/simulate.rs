@@ -8,17 +8,20 @@ use autoscalebot_core::{BoundTable, BoundTables};
 use autoscalebot_settings::{Loaded, Outside, Source};
 use autoscalebot_simulate::assert::{Assertion, parse};
 use autoscalebot_simulate::{
-    Comparison, Contender, Mode, Report, Scenario, Search, SimulateError, Trace, compare, html, report, tune,
+    Comparison, Contender, Mode, Report, Scenario, Search, SimulateError, compare, html, report, tune,
 };
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::cli::{ModeName, SimulateArgs};
+use crate::cli::{ModeName, SimulateArgs, Which};
+use crate::commands::past;
 use crate::fault::Fault;
 use crate::simulate::builtin::{self, BUILTINS, Builtin};
+use crate::simulate::input::{self, Asked, Input};
 use crate::simulate::progress::Bar;
 use crate::simulate::turns::Turns;
-use crate::simulate::{model, sources};
+use crate::simulate::{history, model, sources};
 use crate::wiring::AllKinds;
 
 /// The most dynos of built-in policies where nothing says how many.
@@ -33,18 +36,18 @@ const SEARCHED: f64 = 0.5;
 /// Runs the command.
 pub(crate) fn simulate(loaded: Option<&Loaded>, args: &SimulateArgs, out: &mut dyn Write) -> Result<(), Fault> {
     let assertions = args.assertions.as_deref().map(parse).transpose().map_err(Fault::usage)?.unwrap_or_default();
-    let scenario = scenario(args)?;
-    let own = match loaded {
-        Some(loaded) => sources::of_settings(&loaded.settings, args.process.as_deref())?,
-        None if args.process.is_some() => {
-            return Err(Fault::usage("--process names a process of the settings, and there are none: leave it out"));
-        }
-        None => Vec::new(),
-    };
+    let input = input(loaded, args)?;
+    let own = own(loaded, args, &input)?;
+    let mut err = std::io::stderr().lock();
+    for note in input.notes.iter().chain(&service_notes(args, &input)) {
+        writeln!(err, "note: {note}")?;
+    }
+    let scenario = scenario(args, &input)?;
     let bounds = bounds(args, &own)?;
     let builtins = builtins(args, own.is_empty())?;
     if args.tune {
-        return search(loaded, &own, &builtins, &scenario, &bounds, args, out);
+        let task = Task { loaded, own: &own, builtins: &builtins, scenario: &scenario, bounds: &bounds };
+        return search(&task, &input, &assertions, args, out);
     }
     let subjects = own.len().max(1);
     let mut contenders = own;
@@ -54,26 +57,89 @@ pub(crate) fn simulate(loaded: Option<&Loaded>, args: &SimulateArgs, out: &mut d
     let bar = Bar::new();
     let comparison = compare(&scenario, &contenders, &|progress| bar.tell(progress)).map_err(fault)?;
     drop(bar);
-    if let Some(file) = &args.html {
-        let page = html::html(&comparison).map_err(fault)?;
-        std::fs::write(file, page).map_err(|error| Fault::failed(format!("{}: {error}", file.display())))?;
-    }
+    page(args, &comparison)?;
     if args.json {
-        serde_json::to_writer(&mut *out, &report::json(&comparison)).map_err(std::io::Error::from)?;
-        writeln!(out)?;
+        write_json(report::json(&comparison), &input, out)?;
     } else {
         write!(out, "{}", report::text(&comparison))?;
-        if let Some(file) = &args.html {
-            writeln!(out, "{} has the same with plots.", file.display())?;
-        }
+        name_page(args, out)?;
     }
     out.flush()?;
-    check(&comparison, subjects, &assertions)
+    check(comparison.reports.iter().take(subjects), &assertions)
 }
 
-fn scenario(args: &SimulateArgs) -> Result<Scenario, Fault> {
-    let trace = Trace::read(&args.traffic, args.scale).map_err(Fault::usage)?;
-    let app = model::app(args.model);
+/// The traffic: a file, or the store's history of one process.
+fn input(loaded: Option<&Loaded>, args: &SimulateArgs) -> Result<Input, Fault> {
+    let now = Timestamp::now();
+    let zone = loaded.map_or(TimeZone::UTC, |loaded| past::zone(&loaded.settings));
+    let moment =
+        |flag, text: &Option<String>| text.as_deref().map(|text| past::moment(flag, text, &zone, now)).transpose();
+    let (from, to) = (moment("--since", &args.since)?, moment("--until", &args.until)?);
+    if from.unwrap_or(Timestamp::MIN) >= to.unwrap_or(Timestamp::MAX) {
+        return Err(Fault::usage("--since is not before --until: nothing lies between"));
+    }
+    let gap_secs = i64::try_from(args.gap.as_secs()).unwrap_or(i64::MAX / 2).min(i64::MAX / 2);
+    let process = args.process.as_deref();
+    let asked = Asked { scale: args.scale, step_secs: args.step, process, from, to, gap_secs };
+    match (&args.traffic, loaded) {
+        (Some(file), _) => input::of_file(file, &asked),
+        (None, Some(loaded)) => {
+            let which = Which { app: args.app.clone(), process: args.process.clone() };
+            let key = past::one_key(&loaded.settings, &which)?;
+            let range = (from.unwrap_or(Timestamp::UNIX_EPOCH), to.unwrap_or(now));
+            history::of_store(&loaded.settings, &key, range, &asked)
+        }
+        (None, None) => Err(Fault::usage(
+            "without TRAFFIC, rates are read from the store of the settings, and there are none: name a file, or --config",
+        )),
+    }
+}
+
+/// The processes of the settings that take part.
+fn own(loaded: Option<&Loaded>, args: &SimulateArgs, input: &Input) -> Result<Vec<Contender>, Fault> {
+    match loaded {
+        // A policy by its name takes part alone.
+        Some(_) if args.policy.is_some() => Ok(Vec::new()),
+        Some(loaded) => sources::of_settings(&loaded.settings, args.app.as_deref(), args.process.as_deref()),
+        // It may name one of a recording.
+        None if args.process.is_some() && input.told.is_none() => {
+            Err(Fault::usage("--process names a process of the settings, and there are none: leave it out"))
+        }
+        None if args.app.is_some() => {
+            Err(Fault::usage("--app names an app of the settings, and there are none: leave it out"))
+        }
+        None => Ok(Vec::new()),
+    }
+}
+
+/// What was told of service times, and what that is worth.
+fn service_notes(args: &SimulateArgs, input: &Input) -> Vec<String> {
+    let given = args.model.service.is_some();
+    let (None, Some(_), false) = (&input.fit, &input.told, given) else {
+        let Some(fit) = input.fit.filter(|_| !given) else { return Vec::new() };
+        let at_once = fit.mean_secs * fit.most_per_dyno;
+        let servers = args.model.servers;
+        let mut notes = vec![format!(
+            "service time {:.0} ms{}, judged by {} of them where the fewest came to a dyno; {servers} at once on a dyno is \
+             --servers, which nothing tells",
+            fit.mean_secs * 1000.0,
+            fit.scv.map_or_else(String::new, |scv| format!(", lognormal:{scv:.2}")),
+            fit.samples,
+        )];
+        if at_once > 0.5 * f64::from(servers) {
+            notes.push(format!(
+                "even there {at_once:.1} requests were under way on a dyno at a time, so waits are in that time: give \
+                 --servers as it is, and --service where you know better"
+            ));
+        }
+        return notes;
+    };
+    vec!["too few answers tell how long the work on a request takes: 100 ms are taken; give --service".to_owned()]
+}
+
+fn scenario(args: &SimulateArgs, input: &Input) -> Result<Scenario, Fault> {
+    let trace = input.trace.clone();
+    let app = model::app(args.model, input.fit.map(|fit| fit.service()));
     let faults = app.faults();
     if !faults.is_empty() {
         return Err(Fault::usage(faults.join("\n")));
@@ -87,6 +153,29 @@ fn scenario(args: &SimulateArgs) -> Result<Scenario, Fault> {
         Some(ModeName::Fluid) => Mode::Fluid,
     };
     Ok(Scenario { app, mode, seed: args.seed, price_per_dyno_hour: args.price, ..Scenario::new(trace) })
+}
+
+/// The page with plots, where it is asked for.
+fn page(args: &SimulateArgs, comparison: &Comparison) -> Result<(), Fault> {
+    let Some(file) = &args.html else { return Ok(()) };
+    let page = html::html(comparison).map_err(fault)?;
+    std::fs::write(file, page).map_err(|error| Fault::failed(format!("{}: {error}", file.display())))
+}
+
+fn name_page(args: &SimulateArgs, out: &mut dyn Write) -> Result<(), Fault> {
+    match &args.html {
+        Some(file) => Ok(writeln!(out, "{} has the same with plots.", file.display())?),
+        None => Ok(()),
+    }
+}
+
+/// JSON on one line, with what is known of the input beside it.
+fn write_json(mut value: Value, input: &Input, out: &mut dyn Write) -> Result<(), Fault> {
+    if let (Some(told), Value::Object(fields)) = (&input.told, &mut value) {
+        fields.insert("input".to_owned(), told.clone());
+    }
+    serde_json::to_writer(&mut *out, &value).map_err(std::io::Error::from)?;
+    Ok(writeln!(out)?)
 }
 
 /// The bounds of built-in policies: those of the settings, so that all compete under the same, unless asked for others.
@@ -127,10 +216,10 @@ fn builtins(args: &SimulateArgs, alone: bool) -> Result<Vec<&'static Builtin>, F
     Ok(all)
 }
 
-/// Each assertion about each of the first contenders.
-fn check(comparison: &Comparison, subjects: usize, assertions: &[Assertion<Report>]) -> Result<(), Fault> {
+/// Each assertion about each of the reports.
+fn check<'a>(reports: impl Iterator<Item = &'a Report>, assertions: &[Assertion<Report>]) -> Result<(), Fault> {
     let mut broken = Vec::new();
-    for report in comparison.reports.iter().take(subjects) {
+    for report in reports {
         broken.extend(assertions.iter().filter_map(|assertion| assertion.check(report).err()));
     }
     if broken.is_empty() {
@@ -139,16 +228,25 @@ fn check(comparison: &Comparison, subjects: usize, assertions: &[Assertion<Repor
     Err(Fault::failed(broken.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
 }
 
-/// `--tune`: the settings' process, or the built-in policy.
+/// What a search is about.
+struct Task<'a> {
+    loaded: Option<&'a Loaded>,
+    own: &'a [Contender],
+    builtins: &'a [&'static Builtin],
+    scenario: &'a Scenario,
+    bounds: &'a BoundTables,
+}
+
+/// `--tune`: the settings' process, or the built-in policy. What is asserted is about the best on the part not searched, with
+/// each seed; the page has it beside the baseline there.
 fn search(
-    loaded: Option<&Loaded>,
-    own: &[Contender],
-    builtins: &[&Builtin],
-    scenario: &Scenario,
-    bounds: &BoundTables,
+    task: &Task<'_>,
+    input: &Input,
+    assertions: &[Assertion<Report>],
     args: &SimulateArgs,
     out: &mut dyn Write,
 ) -> Result<(), Fault> {
+    let Task { loaded, own, builtins, scenario, bounds } = *task;
     type Make<'a> = Box<dyn Fn(&str) -> Result<Contender, String> + Sync + 'a>;
     let kinds = AllKinds::new();
     let folder = std::env::current_dir()?;
@@ -161,8 +259,8 @@ fn search(
             };
             let text = std::fs::read_to_string(path)?;
             let turns = Turns::new(&text, &one.spec.app, &one.spec.process).map_err(Fault::usage)?;
-            let process = &one.spec.process;
-            let make = |text: &str| own_from_text(text, path, &kinds, &Outside::real(&folder), process);
+            let (app, process) = (&*one.spec.app, &*one.spec.process);
+            let make = |text: &str| own_from_text(text, path, &kinds, &Outside::real(&folder), (app, process));
             (turns, Box::new(make))
         }
         ([_, _, ..], ..) => {
@@ -191,20 +289,32 @@ fn search(
     let bar = Bar::new();
     let tuned = tune(scenario, &search, &|progress| bar.tell(progress)).map_err(fault)?;
     drop(bar);
+    if args.html.is_some() {
+        let (_, trace) = scenario.trace.split(SEARCHED);
+        let unseen = Scenario { trace, seed: scenario.seed.wrapping_add(1), ..scenario.clone() };
+        let found: Vec<_> = tuned.best.iter().map(|(_, value)| *value).collect();
+        let named = |name: &str, values: &[f64]| {
+            let contender = (search.make)(values).map_err(Fault::failed)?;
+            Ok::<_, Fault>(Contender { name: name.to_owned(), ..contender })
+        };
+        let contenders = [named("best", &found)?, named("baseline", &baseline)?];
+        let bar = Bar::new();
+        page(args, &compare(&unseen, &contenders, &|progress| bar.tell(progress)).map_err(fault)?)?;
+    }
     let values: Vec<_> = tuned.best.iter().map(|(_, value)| *value).collect();
     let lines = turns.lines(&values);
     if args.json {
-        serde_json::to_writer(&mut *out, &json!({ "tuned": tuned, "settings": lines }))
-            .map_err(std::io::Error::from)?;
-        writeln!(out)?;
+        write_json(json!({ "tuned": tuned, "settings": lines }), input, out)?;
     } else {
         write!(out, "{}", report::tuned_text(&tuned))?;
         writeln!(out, "\nAs settings:\n")?;
         for line in lines {
             writeln!(out, "    {line}")?;
         }
+        name_page(args, out)?;
     }
-    Ok(out.flush()?)
+    out.flush()?;
+    check(tuned.best_reports.iter(), assertions)
 }
 
 fn own_from_text(
@@ -212,11 +322,12 @@ fn own_from_text(
     path: &Path,
     kinds: &AllKinds,
     outside: &Outside<'_>,
-    process: &str,
+    (app, process): (&str, &str),
 ) -> Result<Contender, String> {
     let loaded = autoscalebot_settings::from_toml(text, path, kinds.kinds(), outside)
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
-    let contenders = sources::of_settings(&loaded.settings, Some(process)).map_err(|fault| format!("{fault:?}"))?;
+    let contenders =
+        sources::of_settings(&loaded.settings, Some(app), Some(process)).map_err(|fault| format!("{fault:?}"))?;
     contenders.into_iter().next().ok_or_else(|| format!("{process} is gone"))
 }
 

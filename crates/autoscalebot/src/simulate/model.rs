@@ -7,12 +7,22 @@ use jiff::{Span, SpanRelativeTo};
 
 use crate::cli::ModelArgs;
 
-/// The model that the flags describe; its faults are found when it runs.
-pub(crate) fn app(args: ModelArgs) -> App {
+/// How long the work takes where nothing tells.
+const SERVICE: Service = Service { mean_secs: 0.1, shape: Shape::Exponential };
+
+/// The model that the flags describe, and, where they leave it open, what the traffic told of service times; its faults are
+/// found when it runs.
+pub(crate) fn app(args: ModelArgs, known: Option<Service>) -> App {
+    let known = known.unwrap_or(SERVICE);
+    let service = Service {
+        mean_secs: args.service.map_or(known.mean_secs, |service| service.as_secs_f64()),
+        // A mean that is given says nothing of the shape, which is then what it always was.
+        shape: args.shape.unwrap_or(if args.service.is_some() { SERVICE.shape } else { known.shape }),
+    };
     let timeout_secs = args.timeout.as_secs_f64();
     App {
         servers_per_dyno: args.servers,
-        service: Service { mean_secs: args.service.as_secs_f64(), shape: args.shape },
+        service,
         arrivals: args.burst.map_or(Arrivals::Poisson, |mean_size| Arrivals::Bursts { mean_size }),
         queue_limit: args.queue_limit,
         timeout_secs: (timeout_secs > 0.0).then_some(timeout_secs),
@@ -32,6 +42,14 @@ pub(crate) fn duration_or_none(text: &str) -> Result<Duration, String> {
     let span: Span = text.parse().map_err(|_| wrong())?;
     let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
     Duration::try_from(duration).map_err(|_| wrong())
+}
+
+/// The length of a step, in seconds.
+pub(crate) fn step(text: &str) -> Result<u32, String> {
+    let step = duration_or_none(text)?;
+    let secs =
+        u32::try_from(step.as_secs()).ok().filter(|secs| (1..=86_400).contains(secs) && step.subsec_nanos() == 0);
+    secs.ok_or_else(|| "give whole seconds from 1s to 1d, such as 60s".to_owned())
 }
 
 /// A distribution of service times, as `--shape` names it.

@@ -59,11 +59,19 @@ pub(crate) fn contenders(text: &str) -> Result<Vec<Contender>, String> {
     apps.iter().flat_map(|app| &app.processes).map(|process| contender(&process.spec.process, process)).collect()
 }
 
-/// The processes of real settings, all or the one that is asked for.
-pub(crate) fn of_settings(settings: &Settings, wanted: Option<&str>) -> Result<Vec<Contender>, Fault> {
-    let several_apps = settings.apps.len() > 1;
+/// The processes of real settings, all or those that are asked for.
+pub(crate) fn of_settings(
+    settings: &Settings,
+    app: Option<&str>,
+    wanted: Option<&str>,
+) -> Result<Vec<Contender>, Fault> {
+    let apps = || settings.apps.iter().filter(|each| app.is_none_or(|app| app == &*each.key));
+    if let (Some(app), None) = (app, apps().next()) {
+        return Err(Fault::usage(format!("--app {app}: the settings have no app of this name")));
+    }
+    let several_apps = apps().count() > 1;
     let mut all = Vec::new();
-    for app in &settings.apps {
+    for app in apps() {
         for process in &app.processes {
             if wanted.is_some_and(|wanted| wanted != &*process.spec.process) {
                 continue;

@@ -41,6 +41,22 @@ impl<'a> Message<'a> {
         Some(Self { time, app, process, text })
     }
 
+    /// Takes a line apart as it stands in a file: a message without its frame, or as `heroku logs` and the local platform show it,
+    /// `2026-05-04T08:24:25+00:00 heroku[router]: at=info …`; none where it is neither.
+    pub fn parse_line(line: &'a [u8]) -> Option<Self> {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.first() == Some(&b'<') {
+            return Self::parse(line);
+        }
+        let (time, rest) = word(line)?;
+        let open = rest.iter().take(64).position(|byte| *byte == b'[')?;
+        let (app, rest) = (&rest[..open], &rest[open + 1..]);
+        let close = rest.iter().take(64).position(|byte| *byte == b']')?;
+        let text = rest[close + 1..].strip_prefix(b":")?;
+        parse_time(time)?;
+        Some(Self { time, app, process: &rest[..close], text: text.strip_prefix(b" ").unwrap_or(text) })
+    }
+
     /// When it was said, in milliseconds of the Unix epoch.
     #[inline]
     pub fn at_ms(&self) -> Option<i64> {
@@ -154,5 +170,23 @@ mod tests {
             assert_eq!(Message::parse(bad.as_bytes()), None, "{bad}");
         }
         assert_eq!(Message::parse(b"<45>1 t h app web.1 -").unwrap().text, b"");
+    }
+
+    #[test]
+    fn lines_of_files_are_taken_apart() {
+        let shown = Message::parse_line(b"2026-05-04T08:24:25.5+00:00 heroku[router]: at=info a[b]: c\r").unwrap();
+        assert_eq!((shown.app, shown.process, shown.text), (&b"heroku"[..], &b"router"[..], &b"at=info a[b]: c"[..]));
+        assert_eq!(shown.at_ms(), Some(1_777_883_065_500));
+        let bare = b"<45>1 2026-05-04T08:24:26+00:00 host heroku web.1 - State is now up";
+        assert_eq!(Message::parse_line(bare), Message::parse(bare));
+        for bad in [
+            "",
+            "x",
+            "soon heroku[router]: x",
+            "2026-05-04T08:24:25+00:00 heroku router",
+            "2026-05-04T08:24:25+00:00  WARN x",
+        ] {
+            assert_eq!(Message::parse_line(bad.as_bytes()), None, "{bad}");
+        }
     }
 }

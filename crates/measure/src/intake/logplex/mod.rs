@@ -88,7 +88,7 @@ impl<'a> Batch<'a> {
 
 /// How many lines a notice says are gone: `Error L10 (output buffer overflow): 491 messages dropped since …`, or
 /// `Error L10 (drain backlog): 3 lines lost.`
-fn lost(text: &[u8]) -> Option<u64> {
+pub fn lost(text: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(text).ok()?.strip_prefix("Error L10")?;
     let (_, after) = text.split_once("): ")?;
     after.split(' ').next()?.parse().ok()
