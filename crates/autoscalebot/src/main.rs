@@ -9,6 +9,7 @@ mod commands;
 mod daemon;
 mod dashboard;
 mod demo;
+mod doubts;
 mod fault;
 mod feed;
 mod log;

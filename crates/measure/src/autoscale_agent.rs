@@ -54,7 +54,7 @@ fn build(values: &Values, context: MeasureContext<'_>) -> Result<Arc<dyn Measure
 fn point(to: To<'_>) -> Pointing {
     let note = "the agent always sends to https://metrics.autoscale.app/: in the app that name must lead here, with a certificate \
                 that the app trusts";
-    Pointing { ways: vec![Way::Token(to.token())], note: Some(note) }
+    Pointing { ways: vec![Way::Token(to.token())], note: Some(note), https_only: true }
 }
 
 /// Reads a body.

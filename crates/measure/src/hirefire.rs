@@ -110,7 +110,7 @@ fn build(values: &Values, context: MeasureContext<'_>) -> Result<Arc<dyn Measure
 fn point(to: To<'_>) -> Pointing {
     let variables = vec![("HIREFIRE_TOKEN", to.token()), ("HIREFIRE_DISPATCH_URL", to.url(""))];
     let note = "HireFire's packages push by HTTPS only, and to the root of the host: a path in the address is not used";
-    Pointing { ways: vec![Way::Variables(variables)], note: Some(note) }
+    Pointing { ways: vec![Way::Variables(variables)], note: Some(note), https_only: true }
 }
 
 /// Asks the app for a worker's number.

@@ -66,6 +66,12 @@ pub trait Measure: Debug + Send + Sync {
         std::future::pending().await
     }
 
+    /// What it can never tell, however well it works, and the mend: a sentence that goes on after its name, said by `check` and
+    /// as the program starts.
+    fn doubt(&self) -> Option<&'static str> {
+        None
+    }
+
     /// What it is told by, for a source that is told rather than asks.
     fn told(&self) -> Option<ToldBy> {
         None

@@ -37,6 +37,11 @@ impl Seen {
 pub(crate) trait Backlog: Debug + Send + Sync {
     /// Each queue as it is now; none where there are no queues.
     async fn look(&self) -> Result<Vec<Seen>, Failure>;
+
+    /// As [`Measure::doubt`].
+    fn doubt(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// Which number is the measurement.
@@ -117,6 +122,10 @@ impl Measure for Queue {
 
     fn budget(&self) -> Duration {
         self.budget
+    }
+
+    fn doubt(&self) -> Option<&'static str> {
+        self.backlog.doubt()
     }
 }
 

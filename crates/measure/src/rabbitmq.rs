@@ -118,6 +118,17 @@ impl Backlog for RabbitMq {
         }
         Ok(seen)
     }
+
+    fn doubt(&self) -> Option<&'static str> {
+        match self {
+            Self::Management(_) => None,
+            Self::Amqp(..) => Some(
+                "over AMQP only the messages that no worker has taken are seen, so that a worker in the middle of the last job \
+                 looks idle: write the URL of the management API (https://USER:PASSWORD@HOST/VHOST) where workers must not be \
+                 stopped at work",
+            ),
+        }
+    }
 }
 
 /// One queue from the API's answer.

@@ -44,6 +44,8 @@ pub struct Pointing {
     pub ways: Vec<Way>,
     /// What a person should know besides.
     pub note: Option<&'static str>,
+    /// Whether its sender speaks https and nothing else.
+    pub https_only: bool,
 }
 
 /// One way to point a sender at this program. What is secret holds the token.
@@ -77,7 +79,7 @@ impl Way {
 impl Pointing {
     /// One way, and nothing to know besides.
     pub(crate) fn by(way: Way) -> Self {
-        Self { ways: vec![way], note: None }
+        Self { ways: vec![way], note: None, https_only: false }
     }
 }
 

@@ -53,6 +53,11 @@ pub trait Platform: Debug + Send + Sync {
         Ok(format!("{app}: {formation}"))
     }
 
+    /// How many calls in a minute the platform allows an account in the long run; `None`: as many as one likes.
+    fn calls_a_minute(&self) -> Option<u32> {
+        None
+    }
+
     /// The command by which a user points something of an app at this program; `None`: the platform has no such thing.
     fn pointing(&self, _app: &str, _to: PointTo<'_>) -> Option<String> {
         None

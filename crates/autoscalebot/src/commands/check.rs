@@ -15,7 +15,7 @@ use crate::cli::CheckArgs;
 use crate::commands::{arrivals, measure};
 use crate::dashboard;
 use crate::fault::Fault;
-use crate::wiring;
+use crate::{doubts, wiring};
 
 /// The longest that one try may take.
 const TRY: Duration = Duration::from_secs(30);
@@ -41,6 +41,9 @@ pub(crate) async fn check(loaded: &Loaded, args: &CheckArgs) -> Result<(), Fault
     if !args.json {
         let processes: usize = settings.apps.iter().map(|app| app.processes.len()).sum();
         println!("the settings are good: {}, {}", count(settings.apps.len(), "app"), count(processes, "process"));
+    }
+    for doubt in doubts::doubts(settings, &platforms, &sources) {
+        writeln!(std::io::stderr(), "warning: {doubt}")?;
     }
     if !args.online {
         return Ok(());

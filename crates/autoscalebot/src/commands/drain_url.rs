@@ -113,7 +113,7 @@ impl Sender<'_> {
     fn text(&self, out: &mut dyn Write) -> Result<(), Fault> {
         let Self { app, processes, kind, .. } = self;
         writeln!(out, "# {app}/{} {kind}", processes.join(", "))?;
-        let Some(Pointing { ways, note }) = &self.pointing else {
+        let Some(Pointing { ways, note, .. }) = &self.pointing else {
             writeln!(out, "# the platform of this program tells it: nothing is to be set")?;
             return Ok(());
         };

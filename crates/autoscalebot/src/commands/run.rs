@@ -13,10 +13,9 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::cli::RunArgs;
-use crate::dashboard;
+use crate::commands::measure;
 use crate::fault::Fault;
-use crate::feed;
-use crate::wiring;
+use crate::{dashboard, doubts, feed, wiring};
 
 /// Runs the command.
 pub(crate) async fn run(settings: &Settings, args: &RunArgs) -> Result<(), Fault> {
@@ -25,6 +24,9 @@ pub(crate) async fn run(settings: &Settings, args: &RunArgs) -> Result<(), Fault
     let store = wiring::store(settings);
     let intake = Arc::<Intake>::default();
     let apps = wiring::apps(settings, &platforms, &store, &intake)?;
+    for doubt in doubts::doubts(settings, &platforms, &measure::sources(settings, &Arc::default())?) {
+        tracing::warn!("{doubt}");
+    }
     let second = dashboard::second(&store);
     let mode = if args.dry_run { Mode::DryRun } else { Mode::Act };
     let engine = Engine::new(

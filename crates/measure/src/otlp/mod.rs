@@ -87,7 +87,7 @@ fn point(to: To<'_>) -> Pointing {
     let protocol = ("OTEL_EXPORTER_OTLP_PROTOCOL", Secret::new("http/protobuf"));
     let exporter = Way::Variables(vec![("OTEL_EXPORTER_OTLP_ENDPOINT", url.clone()), protocol]);
     let note = "telemetry drains are of Heroku's Fir generation; the variables are for the app's own exporter";
-    Pointing { ways: vec![Way::TelemetryDrain(url), exporter], note: Some(note) }
+    Pointing { ways: vec![Way::TelemetryDrain(url), exporter], note: Some(note), https_only: false }
 }
 
 /// The most bytes of a body as it comes. Exporters send some hundred kilobytes at most.

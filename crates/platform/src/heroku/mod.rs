@@ -47,6 +47,9 @@ const DEFAULT_URL: &str = "https://api.heroku.com";
 /// The longest that a read may take, and each of the calls of a scaling, from connecting to the last byte.
 const CALL_BUDGET: Duration = Duration::from_secs(15);
 
+/// What an account may call in a minute: 4500 an hour (<https://devcenter.heroku.com/articles/platform-api-reference#rate-limits>).
+const CALLS_A_MINUTE: u32 = 75;
+
 /// More pages than this are no formation: a page holds up to 1000 process types.
 const PAGES_MAX: usize = 10;
 
@@ -371,6 +374,10 @@ impl Platform for Heroku {
             Ok(None) | Err(_) => String::new(),
         };
         Ok(format!("{app}: {}{left}{}", seen.formation, seen.size_notes()))
+    }
+
+    fn calls_a_minute(&self) -> Option<u32> {
+        Some(CALLS_A_MINUTE)
     }
 
     fn pointing(&self, app: &str, to: PointTo<'_>) -> Option<String> {
