@@ -68,6 +68,12 @@ pub(crate) fn of_store(
     let step = whole_minutes(asked.step_secs)?;
     let recorded = records(&store, key, from, to)?;
     let (series, kinds) = series(&store, key, from, to)?;
+    let kept = match series {
+        Some(_) => "",
+        None => {
+            ". Records are kept for store.records; the rates of a measurement in rps are kept by the minute for store.minutes"
+        }
+    };
     let from_records = recorded.minutes.into_iter().max_by_key(|(_, minutes)| minutes.len());
     let Some((measurement, minutes)) = series.or(from_records) else {
         return Err(Fault::usage(nothing(&name, &kinds, (from, to))));
@@ -76,7 +82,7 @@ pub(crate) fn of_store(
         let (told, enough) = gaps::told(&found);
         Fault::usage(format!(
             "{name}: no rate is known {told}: that is not zero. Take a part without it by --since and --until, or let the \
-             rates around it stand for it by --gap {enough}"
+             rates around it stand for it by --gap {enough}{kept}"
         ))
     })?;
     let fit = fit(recorded.told);
