@@ -3,6 +3,7 @@
 //! What holds for people holds for senders: a connection without a request for 15 s ends. Heroku's would wait for minutes, but
 //! open a new one as needed, and a request that met the end of the old comes again with its id.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::options::{Options, Unsafe};
@@ -24,6 +25,8 @@ use crate::routes::router;
 use crate::state::{Setup, Shared};
 use crate::tls::{Handshakes, Unusable, secured};
 
+/// Connections that the kernel keeps until there is a place for them: after a restart the drains of all apps come at once.
+const QUEUE: u32 = 1024;
 /// The longest that a sender may take for its headers, and that a connection may wait for its next request.
 const HEADERS: Duration = Duration::from_secs(15);
 /// The most of a request's line and headers.
@@ -40,7 +43,7 @@ pub enum ServeError {
     Tls(#[from] Unusable),
     /// The address of this setting cannot be listened on.
     #[error("{0}: {1}: {2}")]
-    Listen(&'static str, SocketAddr, std::io::Error),
+    Listen(&'static str, SocketAddr, io::Error),
 }
 
 /// An address that is listened on, and nothing answered yet.
@@ -65,10 +68,10 @@ impl Bound {
     pub async fn listen(options: Options) -> Result<Self, ServeError> {
         options.check()?;
         let handshakes = options.tls.as_ref().map(Handshakes::with).transpose()?;
-        let (listener, address) = bind("server.listen", options.listen).await?;
+        let (listener, address) = bind("server.listen", options.listen)?;
         let tls = match (&options.tls, handshakes) {
             (Some(tls), Some(handshakes)) => {
-                let (listener, address) = bind("server.tls.listen", tls.listen).await?;
+                let (listener, address) = bind("server.tls.listen", tls.listen)?;
                 Some((listener, address, handshakes))
             }
             _ => None,
@@ -136,11 +139,19 @@ pub fn service(setup: Setup) -> (Router, impl Future<Output = ()>) {
     (router(&shared), crate::follow::follow(shared, events))
 }
 
-async fn bind(setting: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+fn bind(setting: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
     let wrong = |error| ServeError::Listen(setting, address, error);
-    let listener = TcpListener::bind(address).await.map_err(wrong)?;
+    let listener = listen(address).map_err(wrong)?;
     let address = listener.local_addr().map_err(wrong)?;
     Ok((listener, address))
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // As `TcpListener::bind` has it: connections of the program before may still be closing.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE)
 }
 
 /// Takes connections, with handshakes where it is told how. Each address has places of its own.
