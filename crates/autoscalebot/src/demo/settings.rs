@@ -1,8 +1,8 @@
 //! The demo's settings, read as any: the sample app under the local platform, scaled by its router's lines as
 //! `docs/policies/choosing.md` recommends, and watched by the rule of 2.1, which changes nothing.
 //!
-//! Times are those of a show of 45 s. `lead` and `lower_after` are the recommended 30 s and 10 min in small; the heartbeat of
-//! 2.1 beats each second instead of each 30 s, so that its rule has a chance within the show.
+//! Times are those of a show of 45 s. `lead` and `lower_after` are the recommended 30 s and 10 min in small, and there are no
+//! hours to adapt to; the heartbeat of 2.1 beats each second instead of each 30 s, so that its rule has a chance within the show.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ max_dynos = 6
 type = "router"
 window = "5s"
 every = "1s"
-decide = {{ type = "response_time", objective = "500ms", at_once = 4, wait_included = true, headroom = 0.25, lead = "3s", lower_after = "6s" }}
+decide = {{ type = "response_time", objective = "500ms", at_once = 4, wait_included = true, adapt = false, lead = "10s", lower_after = "3s" }}
 
 [[apps.sample.processes.web.measure]]
 type = "heartbeat"

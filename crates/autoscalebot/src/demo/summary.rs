@@ -19,6 +19,8 @@ pub(crate) struct Summary {
     pub(crate) p95_ms: Percentiles,
     /// From the surge's first visitor; absent where no dyno was added.
     pub(crate) reacted_after_secs: Option<f64>,
+    /// The same of the last one that was added in the surge.
+    pub(crate) enough_after_secs: Option<f64>,
     pub(crate) dyno_minutes: f64,
     pub(crate) shadow: Shadow,
     pub(crate) decisions: Vec<Decision>,
@@ -55,6 +57,7 @@ pub(crate) struct Shadow {
     rule: &'static str,
     dynos: Quantities,
     reacted_after_secs: Option<f64>,
+    enough_after_secs: Option<f64>,
     dyno_minutes: f64,
     changes: Vec<Change>,
     caveat: &'static str,
@@ -84,8 +87,9 @@ pub(crate) struct Decision {
 
 const RULE: &str = "2.1's consecutive with its defaults (3 heartbeats over 1 s or 5 under 200 ms, one dyno at a time), beating each \
                     second instead of each 30 s";
-const CAVEAT: &str = "the shadow saw what was measured on the dynos that ran: its first reaction is its own, and after ours it saw \
-                      requests that more dynos had already made fast";
+const CAVEAT: &str = "the shadow saw what was measured on the dynos that ran: until ours added one, as its own would have been; from \
+                      then on requests that more dynos had already made fast, so that its dyno-minutes are not what it would have \
+                      cost alone";
 
 impl Summary {
     /// The summary of the visitors and the records of a show that lasted so long.
@@ -109,6 +113,7 @@ impl Summary {
                 calm_again: surge.and_then(|(_, to)| p95(to, Duration::MAX)),
             },
             reacted_after_secs: ours.reacted(),
+            enough_after_secs: ours.enough(),
             dyno_minutes: ours.dyno_minutes(),
             shadow: Shadow::new(&ours, shadow::changes(spec, records)),
             decisions: records.iter().map(|seen| decision(seen.at, &seen.record)).collect(),
@@ -135,6 +140,11 @@ impl Course<'_> {
     fn reacted(&self) -> Option<f64> {
         let surge = self.surge?;
         ups(self.changes, surge).next().map(|at| tenths(at.saturating_sub(surge.0)))
+    }
+
+    fn enough(&self) -> Option<f64> {
+        let surge = self.surge?;
+        ups(self.changes, surge).next_back().map(|at| tenths(at.saturating_sub(surge.0)))
     }
 
     fn dyno_minutes(&self) -> f64 {
@@ -167,6 +177,7 @@ impl Shadow {
             rule: RULE,
             dynos: its.dynos(),
             reacted_after_secs: its.reacted(),
+            enough_after_secs: its.enough(),
             dyno_minutes: its.dyno_minutes(),
             changes: told.collect(),
             caveat: CAVEAT,
@@ -218,8 +229,10 @@ impl fmt::Display for Text<'_> {
             writeln!(f, "  {second:>5.1} s   {} → {}  {reason}", count(*before), count(*after))?;
         }
         writeln!(f, "\nbeside it, in the shadow: {}", shadow.rule)?;
-        writeln!(f, "  ours     {}", Reaction(self.0.reacted_after_secs, self.0.dyno_minutes, dynos))?;
-        writeln!(f, "  2.1      {}", Reaction(shadow.reacted_after_secs, shadow.dyno_minutes, &shadow.dynos))?;
+        let Summary { reacted_after_secs, enough_after_secs, dyno_minutes, .. } = *self.0;
+        writeln!(f, "  ours     {}", Reaction(reacted_after_secs, enough_after_secs, dyno_minutes, dynos))?;
+        let Shadow { reacted_after_secs, enough_after_secs, dyno_minutes, .. } = *shadow;
+        writeln!(f, "  2.1      {}", Reaction(reacted_after_secs, enough_after_secs, dyno_minutes, &shadow.dynos))?;
         writeln!(f, "  ({})", shadow.caveat)?;
         writeln!(f, "\nnext: `autoscalebot init` writes settings for your own app")
     }
@@ -238,14 +251,16 @@ impl fmt::Display for Over<'_> {
     }
 }
 
-struct Reaction<'a>(Option<f64>, f64, &'a Quantities);
+struct Reaction<'a>(Option<f64>, Option<f64>, f64, &'a Quantities);
 
 impl fmt::Display for Reaction<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(secs) => write!(f, "a first dyno more {secs:.1} s into the surge; ")?,
-            None => write!(f, "no dyno more in the surge; ")?,
+        match (self.0, self.1) {
+            (Some(first), Some(last)) => {
+                write!(f, "the first dyno more {first:.1} s into the surge, the last {last:.1} s; ")?;
+            }
+            _ => write!(f, "no dyno more in the surge; ")?,
         }
-        write!(f, "{:.1} dyno-minutes, {} at the peak", self.1, count(self.2.peak))
+        write!(f, "{:.1} dyno-minutes, {} at the peak", self.2, count(self.3.peak))
     }
 }
