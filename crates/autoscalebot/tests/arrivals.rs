@@ -1,7 +1,7 @@
 //! What is sent to the program: `drain-url` says where to, Heroku's own tool takes it from there, and `check --online` says
 //! whether anything arrives; the real binary, real frames of Heroku's over HTTP, and the stand-in of the Platform API.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot build its input fails")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot build its input fails")]
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
