@@ -53,6 +53,8 @@ conditions! {
     BudgetSpent = "budget_spent", "the budget of this month is used up";
     /// At the pace so far, they will be before the month ends.
     BudgetShort = "budget_short", "at the pace so far, the budget is used up before the month ends";
+    /// The store has not been writable for a while. One process tells it for all, so that it is told once.
+    StoreFailing = "store_failing", "the store cannot be written, so a restart would forget what is decided now";
 }
 
 impl fmt::Display for Condition {

@@ -21,6 +21,8 @@ pub struct Observation {
     pub ready: Option<Dynos>,
     /// When the newest release of the app was made; `None`: not known, or not asked for.
     pub released_at: Option<Timestamp>,
+    /// Whether the store has not been writable for a while, where this process tells it for all.
+    pub store_failing: bool,
     /// What somebody outside the core advises for each measurement, in the order of the samples; short or empty where nobody
     /// was asked.
     pub advice: SmallVec<[Option<Advice>; 1]>,
@@ -36,6 +38,7 @@ impl Default for Observation {
             pause: None,
             ready: None,
             released_at: None,
+            store_failing: false,
             advice: SmallVec::new(),
         }
     }

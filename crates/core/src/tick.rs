@@ -49,6 +49,9 @@ pub fn decide(spec: &Spec, state: &State, seen: &Observation) -> Record {
     if record.measured.iter().any(|m| !m.shadow && m.verdict == Verdict::Unknown) {
         record.conditions.push(Condition::SourceUnknown);
     }
+    if seen.store_failing {
+        record.conditions.push(Condition::StoreFailing);
+    }
     let said = spec.gates.iter().filter_map(|gate| gate.condition(seen.at, state, &spec.bounds.zone));
     record.conditions.extend(said);
     record.conditions.sort_unstable();
@@ -186,6 +189,7 @@ fn measure(spec: &Spec, state: &State, seen: &Observation, in_force: BoundsInFor
                 ready: seen.ready.unwrap_or(*dynos).min(*dynos),
                 evidence: Evidence::new(history, point),
                 detail,
+                zone: &spec.bounds.zone,
                 advice,
             }),
         };

@@ -166,6 +166,7 @@ impl AppLoop {
                 pause: pauses.get(&key).cloned(),
                 ready: formation.as_ref().ok().and_then(|f| f.ready.get(&*process.spec.process).copied()),
                 released_at: self.released_at,
+                store_failing: self.shared.teller.as_ref() == Some(&key) && self.shared.memory.fails(),
                 ..Observation::default()
             };
             all.push((index, seen));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use autoscalebot_core::{Event, Record};
 use autoscalebot_notify::deliver::Desk;
 use autoscalebot_platform::{Platform, PlatformError};
+use autoscalebot_store::ProcessKey;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -14,7 +15,7 @@ use crate::app::AppLoop;
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::memory::{Health, Memory};
-use crate::plan::{AppPlan, Mode};
+use crate::plan::{AppPlan, Mode, ProcessPlan};
 use crate::shared::Shared;
 
 /// How many events a listener may be behind before it loses the oldest.
@@ -55,9 +56,11 @@ impl Engine {
         {
             desk.resume(&process.spec.app, &process.spec.process, &process.state.conditions);
         }
+        let teller = teller(&apps);
         let (stop, stopping) = watch::channel(false);
         let events = broadcast::channel(EVENTS).0;
-        let shared = Arc::new(Shared { clock, mode, memory, desk, events, board: Board::default(), stop: stopping });
+        let shared =
+            Arc::new(Shared { clock, mode, memory, teller, desk, events, board: Board::default(), stop: stopping });
         Self { apps, platforms, shared, stop }
     }
 
@@ -124,6 +127,14 @@ impl Engine {
         drop(stop);
         records.into_iter().flatten().collect()
     }
+}
+
+/// The process that ticks most often.
+fn teller(apps: &[AppPlan]) -> Option<ProcessKey> {
+    let processes = apps.iter().flat_map(|app| app.processes.iter().map(move |process| (app, process)));
+    let every = |process: &ProcessPlan| process.sources.iter().map(|s| s.every).min().unwrap_or(Duration::MAX);
+    let (app, process) = processes.min_by_key(|(_, process)| every(process))?;
+    Some(ProcessKey::new(&*app.key, &*process.spec.process))
 }
 
 /// When an app's first tick comes: at once for a few apps; thousands are spread, so that they do not beat in step.

@@ -33,6 +33,8 @@ const CLEAN_EVERY: Duration = Duration::from_secs(10);
 const CLEAN_GAP: Duration = Duration::from_millis(100);
 /// How long a scaling call may wait for the state that it is expected to come to.
 const CALL_WAITS: Duration = Duration::from_millis(500);
+/// A store that fails for so long is told of; what is over sooner is in the log.
+const TOLD_AFTER: Duration = Duration::from_secs(30);
 /// The pause before a store that failed is tried again: it doubles up to the second.
 const RETRY: Duration = Duration::from_millis(500);
 const RETRY_MOST: Duration = Duration::from_secs(10);
@@ -72,6 +74,7 @@ pub struct Memory {
     health: watch::Receiver<Health>,
     /// For who waits here for the store in vain.
     tell_health: watch::Sender<Health>,
+    told_after: Duration,
     /// Entries that found the queue full.
     lost: Arc<AtomicU64>,
     /// Told by the thread when it has ended.
@@ -114,7 +117,7 @@ impl Memory {
                 None
             }
         };
-        Self { sender, pauses, health, tell_health, lost, ended: ended.into() }
+        Self { sender, pauses, health, tell_health, told_after: TOLD_AFTER, lost, ended: ended.into() }
     }
 
     /// Writes what processes will be if the scaling call that is about to be made succeeds, and waits until it is written:
@@ -182,6 +185,20 @@ impl Memory {
     /// The pauses in force.
     pub fn pauses(&self) -> Pauses {
         Arc::clone(&self.pauses.borrow())
+    }
+
+    /// The same, but a store that fails is [told of](Self::fails) after this time. For tests.
+    #[doc(hidden)]
+    pub fn told_after(mut self, told_after: Duration) -> Self {
+        self.told_after = told_after;
+        self
+    }
+
+    /// Whether the store has failed for so long that somebody should be told.
+    pub fn fails(&self) -> bool {
+        let since = self.health.borrow().since;
+        let failed = |since| Duration::try_from(Timestamp::now().duration_since(since)).unwrap_or_default();
+        since.is_some_and(|since| failed(since) >= self.told_after)
     }
 
     /// How the store is; it can be waited on.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use autoscalebot_core::Event;
 use autoscalebot_notify::deliver::Desk;
+use autoscalebot_store::ProcessKey;
 use tokio::sync::{broadcast, watch};
 
 use crate::board::Board;
@@ -16,6 +17,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) mode: Mode,
     pub(crate) memory: Memory,
+    /// The process that tells for all how the store is: the one that ticks most often.
+    pub(crate) teller: Option<ProcessKey>,
     pub(crate) desk: Desk,
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) board: Board,

@@ -11,8 +11,8 @@ use autoscalebot_core::gate::cooldown::Cooldown;
 use autoscalebot_core::gate::pause::PauseGate;
 use autoscalebot_core::policy::consecutive::Consecutive;
 use autoscalebot_core::{
-    BoundTable, BoundTables, Event, EventKind, MeasurementSpec, MinuteOfWeek, Pause, Reading, Spec, State, Taken, Unit,
-    Zero,
+    BoundTable, BoundTables, Condition, Event, EventKind, MeasurementSpec, MinuteOfWeek, Pause, Reading, Spec, State,
+    Taken, Unit, Zero,
 };
 use autoscalebot_engine::clock::TimerClock;
 use autoscalebot_engine::{AppPlan, Engine, Memory, Mode, ProcessPlan, Source};
@@ -370,13 +370,25 @@ async fn a15_a_restart_keeps_the_cooldown() {
 async fn a_store_that_hangs_stops_no_tick_and_no_call() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a.db");
-    let platform = FakePlatform::with(&[("web", 1)]);
+    let platform = FakePlatform::with(&[("web", 1), ("worker", 1)]);
     let store = Store::open(&file).unwrap();
     // Another program holds the file for the whole time.
     let other = rusqlite::Connection::open(&file).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let apps = vec![app(&platform, vec![process(spec("web", 1, 9), 5000.0, secs(10))])];
-    engine(apps, Mode::Act, store, Vec::new()).run(tokio::time::sleep(secs(105))).await;
+    let processes = vec![process(spec("worker", 1, 9), 500.0, secs(20)), process(spec("web", 1, 9), 5000.0, secs(10))];
+    let apps = vec![app(&platform, processes)];
+    let clock = Arc::new(TimerClock::starting_at("2026-05-04T07:00:00Z".parse().unwrap()));
+    let memory = Memory::start(store).told_after(Duration::ZERO);
+    let engine = Engine::new(apps, Vec::new(), Mode::Act, clock, memory, Desk::open(Vec::new()));
+    let mut events = engine.events();
+    engine.run(tokio::time::sleep(secs(105))).await;
+    let mut told = Vec::new();
+    while let Ok(event) = events.try_recv() {
+        if event.kind == EventKind::ConditionBegan(Condition::StoreFailing) {
+            told.push(event.process.to_string());
+        }
+    }
+    assert_eq!(told, ["web"], "it is told once, by the process that ticks most often");
     assert_eq!(platform.reads().len(), 11, "every tick came, and in time");
     assert_eq!(platform.writes().len(), 3, "a step for every three readings, as with a store that answers");
 }

@@ -193,9 +193,12 @@ impl Attention {
         use autoscalebot_core::Condition as C;
         let worst = record.into_iter().flat_map(|record| &record.conditions).map(|condition| match condition {
             C::ScaleFailing | C::FormationUnknown => Self::Urgent,
-            C::SourceUnknown | C::NeedsAboveMax | C::LimitedByPlatform | C::ScalingTooRapid | C::BudgetSpent => {
-                Self::Warning
-            }
+            C::SourceUnknown
+            | C::NeedsAboveMax
+            | C::LimitedByPlatform
+            | C::ScalingTooRapid
+            | C::BudgetSpent
+            | C::StoreFailing => Self::Warning,
             // New conditions are shown as a notice until somebody says better.
             _ => Self::Notice,
         });

@@ -3,7 +3,7 @@
 mod figures;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use crate::cli::ReplayArgs;
 use crate::fault::Fault;
+use crate::simulate::progress::Bar;
 use figures::{FIGURES, Figures};
 
 /// A tick line; a decision record reads as one, too. Keys that are not listed are left alone.
@@ -114,12 +115,21 @@ pub(crate) fn replay(loaded: &Loaded, args: &ReplayArgs, out: &mut dyn Write) ->
     let assertions = args.about_figures().map(|what| parse_for(FIGURES, what)).collect::<Result<Vec<_>, _>>();
     let assertions: Vec<_> = assertions.map_err(Fault::usage)?.into_iter().flatten().collect();
     let mut processes = processes(settings, args)?;
-    let from: Box<dyn BufRead> = if trace.as_os_str() == "-" {
-        Box::new(std::io::stdin().lock())
+    let (from, size): (Box<dyn Read>, _) = if trace.as_os_str() == "-" {
+        (Box::new(std::io::stdin().lock()), None)
     } else {
-        let file = std::fs::File::open(trace).map_err(|error| Fault::usage(format!("{}: {error}", trace.display())))?;
-        Box::new(BufReader::new(file))
+        let cannot = |error| Fault::usage(format!("{}: {error}", trace.display()));
+        let file = std::fs::File::open(trace).map_err(cannot)?;
+        let size = file.metadata().map_err(cannot)?.len();
+        (Box::new(file), Some(size))
     };
+    // On a terminal the records themselves show how far it is.
+    let bar = (!std::io::stdout().is_terminal()).then(|| Bar::of_bytes(size));
+    let from: Box<dyn Read> = match &bar {
+        Some(bar) => Box::new(bar.reading(from)),
+        None => from,
+    };
+    let from = BufReader::new(from);
     let mut records = 0_usize;
     for (number, line) in from.lines().enumerate() {
         let place = Place { file: trace, line: number + 1 };
@@ -247,6 +257,7 @@ impl Process {
             pause: tick.pause.clone(),
             ready: tick.ready,
             released_at: tick.released_at,
+            store_failing: tick.conditions.iter().any(|name| name == Condition::StoreFailing.as_str()),
             advice: self.advice(tick),
         })
     }
