@@ -233,6 +233,37 @@ async fn the_other_adapters_tell_theirs() {
 }
 
 #[tokio::test]
+async fn what_is_sent_again_counts_once() {
+    let world = World::new();
+    // The second of the recorded repeats, and a little.
+    world.now_ms.store(1_795_590_615_000, Ordering::SeqCst);
+    let requests = |measure: Arc<dyn Measure>| async move { measure.read().await.detail.rate.unwrap() };
+    let hirefire = world.measure("hirefire", "web", &[]);
+    let push = |body: &[u8]| world.reply("/", &[("hirefire-token", TOKEN)], body);
+    for line in [3, 4, 5] {
+        assert_eq!(push(&fixture("hirefire-resource-python", line)).push_every_secs, Some(1));
+    }
+    assert_eq!(requests(Arc::clone(&hirefire)).await, 3.0, "over the one second since the first");
+    push(br#"{"1795590614": [7, 129, 127, 126], "1795590615": [1]}"#);
+    assert_eq!(requests(Arc::clone(&hirefire)).await, 5.0);
+    push(br#"{"1795590614": [5, 4, 3]}"#);
+    push(br#"{"1795590615": [1]}"#);
+    assert_eq!(requests(Arc::clone(&hirefire)).await, 9.0, "other processes have the same seconds");
+    assert_eq!(push(b"[]").status, 400);
+    assert_eq!(push(b"[]").push_every_secs, None);
+
+    let dynoscale = world.measure("dynoscale", "web", &[]);
+    let path = format!("/dynoscale/{TOKEN}");
+    let lines = "1795590612,128,web,\r\n1795590612,120,web,\r\n";
+    assert_eq!(world.post(&path, &[], lines.as_bytes()), 200);
+    assert_eq!(world.post(&path, &[], lines.as_bytes()), 200);
+    assert_eq!(requests(Arc::clone(&dynoscale)).await, 2.0);
+    assert_eq!(world.post(&path, &[], format!("{lines}1795590615,9,web,\r\n").as_bytes()), 200);
+    assert_eq!(requests(dynoscale).await, 3.0, "later lines stand behind those that come again");
+    assert_eq!(world.intake.counts().repeated, 5);
+}
+
+#[tokio::test]
 async fn pushed_samples_are_news_and_old_ones_are_late() {
     let world = World::new();
     let push = world.measure("push", "web", &[]);

@@ -62,5 +62,8 @@ fn answer(reply: Reply) -> Response {
     let mut response = (status, content_type, reply.body).into_response();
     let again = reply.retry_after_secs.map(|secs| (header::RETRY_AFTER, HeaderValue::from(secs)));
     response.headers_mut().extend(again);
+    if let Some(secs) = reply.push_every_secs {
+        response.headers_mut().insert("hirefire-resource-dispatch-interval", HeaderValue::from(secs));
+    }
     response
 }

@@ -43,6 +43,8 @@ pub struct Reply {
     pub body: Cow<'static, [u8]>,
     /// When the sender is to come again, in seconds.
     pub retry_after_secs: Option<u16>,
+    /// How often HireFire's packages are to push from now on, in seconds.
+    pub push_every_secs: Option<u16>,
 }
 
 impl Reply {
@@ -55,7 +57,13 @@ impl Reply {
     }
 
     const fn fixed(status: u16, content_type: &'static str, body: &'static str) -> Self {
-        Self { status, content_type, body: Cow::Borrowed(body.as_bytes()), retry_after_secs: None }
+        Self {
+            status,
+            content_type,
+            body: Cow::Borrowed(body.as_bytes()),
+            retry_after_secs: None,
+            push_every_secs: None,
+        }
     }
 
     /// That the body is longer than [`Ticket::limit`].
@@ -158,10 +166,10 @@ impl Ticket {
         }
         let now_ms = intake.now().as_millisecond();
         let id = match source.sender {
-            // Two processes of an app may well send the same few numbers of the same second.
-            Sender::HireFire | Sender::Push | Sender::AutoscaleAgent => None,
+            // These come again in parts, or may well be the same twice.
+            Sender::HireFire | Sender::Dynoscale | Sender::Push | Sender::AutoscaleAgent => None,
             Sender::Drain => self.id,
-            Sender::Judoscale | Sender::Dynoscale | Sender::Otlp => Some(intake.id(body)),
+            Sender::Judoscale | Sender::Otlp => Some(intake.id(body)),
         };
         if id.is_some_and(|id| source.state().repeated(id)) {
             source.hear(now_ms);
@@ -174,7 +182,7 @@ impl Ticket {
         if source.sender == Sender::Drain {
             pour::batch(&Batch::read(body), source, now_ms, counters);
         } else {
-            let Some(report) = read(source.sender, body) else {
+            let Some(report) = report(source, body, now_ms) else {
                 add(&counters.refused, 1);
                 return Reply::text(400, "the body is not what this address takes\n");
             };
@@ -182,7 +190,33 @@ impl Ticket {
         }
         add(&counters.requests, 1);
         drop(self.room);
-        good(source.sender)
+        let push_every_secs = (source.sender == Sender::HireFire).then(|| source.state().pace.pushed(now_ms));
+        Reply { push_every_secs, ..good(source.sender) }
+    }
+}
+
+/// Reads what of a body did not come before.
+fn report<'a>(source: &Source, body: &'a [u8], now_ms: i64) -> Option<Report<'a>> {
+    match source.sender {
+        Sender::HireFire => {
+            let mut report = read(Sender::HireFire, body)?;
+            let (mut state, all) = (source.state(), report.told.len());
+            let now_ms = now_ms.saturating_sub(state.skew.usual());
+            state.lists.leave_new(&mut report.told, now_ms);
+            add(&source.counters.repeated, u64::from(report.told.len() < all));
+            Some(report)
+        }
+        Sender::Dynoscale => {
+            // Read first: what is none of the agent's is not remembered.
+            let report = read(Sender::Dynoscale, body)?;
+            let new = source.state().bodies.new_of(body);
+            if new.len() == body.len() {
+                return Some(report);
+            }
+            add(&source.counters.repeated, 1);
+            read(Sender::Dynoscale, new)
+        }
+        sender => read(sender, body),
     }
 }
 

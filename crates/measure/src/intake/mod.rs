@@ -15,6 +15,7 @@ mod heard;
 mod listen;
 pub mod logplex;
 mod pour;
+mod repeats;
 mod report;
 pub(crate) mod settings;
 mod skew;

@@ -26,6 +26,11 @@ impl Skew {
             self.lags[self.count % BATCHES] = lag;
             self.count += 1;
         }
+        self.usual()
+    }
+
+    /// What to add to the times of a batch by what is known so far.
+    pub(crate) fn usual(&self) -> i64 {
         let known = self.count.min(BATCHES);
         if known == 0 {
             return 0;

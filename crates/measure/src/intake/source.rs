@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 
 use super::counts::Counters;
 use super::logplex::RuntimeMetrics;
+use super::repeats::{Bodies, Lists, Pace};
 use super::skew::Skew;
 use super::window::Window;
 use crate::otlp::{Series, Streams};
@@ -80,6 +81,11 @@ pub(crate) struct Source {
 pub(crate) struct State {
     pub(crate) skew: Skew,
     ids: VecDeque<u64>,
+    /// What was taken that may come again in parts.
+    pub(crate) lists: Lists,
+    pub(crate) bodies: Bodies,
+    /// How often it is to push.
+    pub(crate) pace: Pace,
     /// Load and memory by dyno.
     pub(crate) dynos: BTreeMap<Box<str>, (RuntimeMetrics, i64)>,
     /// The last points of histograms that count from their beginning on.

@@ -65,5 +65,5 @@ pub(super) fn busy(json: bool) -> Reply {
 
 fn reply(json: bool, status: u16, body: Vec<u8>) -> Reply {
     let content_type = if json { "application/json" } else { "application/x-protobuf" };
-    Reply { status, content_type, body: body.into(), retry_after_secs: None }
+    Reply { status, content_type, body: body.into(), retry_after_secs: None, push_every_secs: None }
 }
