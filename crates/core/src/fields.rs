@@ -9,7 +9,7 @@ use std::fmt;
 
 use jiff::SignedDuration;
 
-use crate::{Secret, Unit, masked_url};
+use crate::{BoundTable, Secret, Unit, masked_url};
 
 /// What a field holds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,6 +40,8 @@ pub enum FieldType {
     TextTable,
     /// A table of whole numbers at or above zero, such as `{ web = 1 }`.
     WholeTable,
+    /// Dynos, fixed or by time of the week, as `min_dynos` has them.
+    DynoTable,
     /// A path of a file or folder, relative to the settings file.
     Path,
 }
@@ -101,6 +103,8 @@ pub enum Value {
     TextTable(BTreeMap<String, Secret>),
     /// A table of whole numbers.
     WholeTable(BTreeMap<String, u32>),
+    /// Dynos by time.
+    DynoTable(BoundTable),
 }
 
 impl fmt::Debug for Value {
@@ -117,6 +121,7 @@ impl fmt::Debug for Value {
             Self::Texts(texts) => texts.fmt(f),
             Self::TextTable(table) => table.fmt(f),
             Self::WholeTable(table) => table.fmt(f),
+            Self::DynoTable(table) => table.fmt(f),
         }
     }
 }

@@ -15,6 +15,7 @@ pub mod autoscale_agent;
 mod budget;
 pub mod bullmq;
 pub mod celery;
+pub mod clock;
 pub mod delayed_job;
 mod dial;
 pub mod dynoscale;
@@ -108,6 +109,7 @@ pub const MEASUREMENTS: &[MeasureEntry] = &[
     autoscale_agent::ENTRY,
     bullmq::ENTRY,
     celery::ENTRY,
+    clock::ENTRY,
     delayed_job::ENTRY,
     dynoscale::ENTRY,
     exec::ENTRY,

@@ -40,6 +40,7 @@ mod testing;
 #[cfg(test)]
 mod toml_tests;
 mod toml_tree;
+mod times;
 mod tree;
 
 pub use import::{Imported, STARTERS, import, import_python, starter};

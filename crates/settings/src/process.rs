@@ -16,7 +16,8 @@ use crate::common::{BOUNDS, DAY, MEASURE, PROCESS, RAPID};
 use crate::problem::shown;
 use crate::reader::Reader;
 use crate::tree::{Item, Node, Origin, Table, join};
-use crate::{Measurement, Process, Section, duration, hours, toml_tree};
+use crate::times::{self, Times};
+use crate::{Measurement, Process, Section, duration, toml_tree};
 
 /// Reads a process; `None` where something is wrong with it.
 pub(crate) fn read(
@@ -156,53 +157,8 @@ fn bound<'n>(reader: &mut Reader<'_>, name: &str, default: u32, table: &'n Table
         return Some(Bound { table: BoundTable::Fixed(default), entries: Vec::new(), node: None, name: path });
     };
     let name = node.at.name.as_deref().unwrap_or(&path).to_owned();
-    let dynos = |reader: &mut Reader<'_>, node: &Node, of: &str| match node.item {
-        Item::Whole(number) if u32::try_from(number).is_ok() => u32::try_from(number).ok(),
-        _ => {
-            let text = match &node.item {
-                // Unless it may be any variable's value.
-                Item::Text(text) if node.variable.is_none() || node.variable == node.at.name => shown(text),
-                _ => node.what(),
-            };
-            let message = format!("is {text}{of}, but must be a whole number at or above 0, without quotes");
-            reader.problem(&node.at, &path, message);
-            None
-        }
-    };
-    let Item::Table(times) = &node.item else {
-        let fixed = dynos(reader, node, "")?;
-        return Some(Bound { table: BoundTable::Fixed(fixed), entries: Vec::new(), node: Some(node), name });
-    };
-    let before = reader.problems.len();
-    let (mut entries, mut minutes, mut all_daily) = (Vec::<(MinuteOfWeek, &str, &Origin)>::new(), Vec::new(), true);
-    for (key, node) in times.iter() {
-        let number = dynos(reader, node, &format!(" at {}", shown(key)));
-        let Some((found, daily)) = hours::parse(key) else {
-            let message = format!(
-                "{} is no time of day: write it from \"0:00\" to \"24:00\", with days where needed, such as \"Mon-Fri 8:00\"",
-                shown(key)
-            );
-            reader.problem(&node.at, &path, message);
-            continue;
-        };
-        all_daily &= daily;
-        for minute in found {
-            if let Some((_, other, _)) = entries.iter().find(|(known, ..)| *known == minute) {
-                let message = format!("\"{other}\" and \"{key}\" are the same time ({minute}): keep one of them");
-                reader.problem(&node.at, &path, message);
-                break;
-            }
-            entries.push((minute, key, &node.at));
-            minutes.extend(number.map(|number| (minute, number)));
-        }
-    }
-    if times.0.is_empty() {
-        reader.problem(&node.at, &path, "is an empty table: write a number, or a time such as \"0:00\" = 1");
-    }
-    if reader.problems.len() != before {
-        return None;
-    }
-    Some(Bound { table: BoundTable::by_time(minutes, all_daily)?, entries, node: Some(node), name })
+    let Times { table, entries } = times::read(reader, node, &path)?;
+    Some(Bound { table, entries, node: Some(node), name })
 }
 
 fn gate(reader: &mut Reader<'_>, kind: &GateKind, table: &Table, node: &Node, path: &str) -> Option<Arc<dyn Gate>> {

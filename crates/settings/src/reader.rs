@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 use crate::outside::Outside;
 use crate::problem::{Problem, choices, shown};
 use crate::tree::{Item, Node, Origin, Table, join};
-use crate::{Kinds, address, duration, toml_tree};
+use crate::{Kinds, address, duration, times, toml_tree};
 
 /// What is known while settings are read, and what was found wrong.
 pub(crate) struct Reader<'a> {
@@ -200,6 +200,9 @@ impl<'a> Reader<'a> {
             (FieldType::Secret, _) => return self.secret(node, path).map(Value::Secret),
             (FieldType::Duration(least, most), _) => {
                 return self.duration(node, path, (least, most)).map(Value::Duration);
+            }
+            (FieldType::DynoTable, _) => {
+                return times::read(self, node, path).map(|times| Value::DynoTable(times.table));
             }
             (FieldType::Level, _) => return self.level(node, path, unit).map(Value::Number),
             (FieldType::Text | FieldType::Path, Item::Text(text)) if text.trim().is_empty() => {

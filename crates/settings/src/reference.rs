@@ -153,6 +153,7 @@ fn what(kind: FieldType) -> String {
         FieldType::Texts => "list of texts".into(),
         FieldType::TextTable => "table of texts or secrets".into(),
         FieldType::WholeTable => "table of whole numbers".into(),
+        FieldType::DynoTable => "whole number, or table of them by time".into(),
         FieldType::Path => "path".into(),
     }
 }

@@ -178,6 +178,7 @@ fn type_schema(kind: FieldType) -> Json {
         FieldType::Secret => json!({ "$ref": "#/$defs/secret" }),
         FieldType::Texts => json!({ "type": "array", "items": { "type": "string", "minLength": 1 } }),
         FieldType::TextTable => json!({ "type": "object", "additionalProperties": { "$ref": "#/$defs/secret" } }),
+        FieldType::DynoTable => json!({ "$ref": "#/$defs/dynos" }),
         FieldType::WholeTable => {
             json!({ "type": "object", "additionalProperties": { "type": "integer", "minimum": 0 } })
         }

@@ -177,6 +177,7 @@ mod tests {
             ready: dynos,
             evidence: Evidence::new(&history, None),
             detail: Detail::default(),
+            zone: &jiff::tz::TimeZone::UTC,
             advice: None,
         })
     }

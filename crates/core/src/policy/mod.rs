@@ -6,6 +6,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::fields::{Description, FieldError, Values};
@@ -20,6 +21,7 @@ pub mod consecutive;
 pub mod python;
 pub mod queue;
 pub mod response_time;
+pub mod schedule;
 pub mod steps;
 pub mod target;
 #[cfg(test)]
@@ -40,6 +42,8 @@ pub struct PolicyInput<'a> {
     pub evidence: Evidence<'a>,
     /// What the newest sample tells beside its number.
     pub detail: Detail,
+    /// The process's zone.
+    pub zone: &'a TimeZone,
     /// What somebody outside the core advises.
     pub advice: Option<&'a Advice>,
 }
@@ -183,6 +187,7 @@ pub const POLICIES: &[PolicyKind] = &[
     python::KIND,
     queue::KIND,
     response_time::KIND,
+    schedule::KIND,
     steps::KIND,
     target::KIND,
 ];

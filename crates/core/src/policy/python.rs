@@ -176,6 +176,7 @@ mod tests {
                 ready: 2,
                 evidence: Evidence::new(&history, Some(point)),
                 detail: Detail::default(),
+                zone: &jiff::tz::TimeZone::UTC,
                 advice: advice.as_ref(),
             });
             assert_eq!((proposal.desired, proposal.why.to_string().as_str()), (desired, why));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::fields::{FieldError, Value, Values};
@@ -39,6 +40,24 @@ pub(crate) fn propose(policy: &dyn Policy, dynos: Dynos, ready: Dynos, reads: &[
         ready,
         evidence: Evidence::new(&history, newest),
         detail: newest.map(|point| point.detail).unwrap_or_default(),
+        zone: &TimeZone::UTC,
+        advice: None,
+    })
+}
+
+/// What the policy proposes at this instant in a zone, with one dyno and one reading.
+pub(crate) fn propose_in(zone: &TimeZone, policy: &dyn Policy, at: Timestamp) -> Proposal {
+    let history = History::default();
+    let detail = Detail::default();
+    let point = Point { at, verdict: policy.verdict(0.0), value: Some(0.0), detail, ready: Some(1) };
+    policy.propose(&PolicyInput {
+        at,
+        dynos: 1,
+        bounds: Bounds { min: 0, max: 100 },
+        ready: 1,
+        evidence: Evidence::new(&history, Some(point)),
+        detail,
+        zone,
         advice: None,
     })
 }
