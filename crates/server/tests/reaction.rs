@@ -127,6 +127,10 @@ fn sent(kind: &str, now: Timestamp, ms: u64) -> (String, HeaderMap, String) {
             let body = format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{span}]}}]}}]}}"#);
             (format!("/otlp/{TOKEN}/v1/traces"), body)
         }
+        "autoscale_agent" => {
+            headers.insert("autoscale-metric-token", TOKEN.parse().unwrap());
+            ("/".to_owned(), format!(r#"{{"{secs}":{ms}.0}}"#))
+        }
         "dynoscale" => (format!("/dynoscale/{TOKEN}"), format!("{secs},{ms},web,\r\n")),
         _ => (format!("/samples/{TOKEN}"), format!(r#"{{"value":{ms}}}"#)),
     };
@@ -149,7 +153,7 @@ async fn post(address: SocketAddr, path: &str, headers: &HeaderMap, body: &[u8])
     std::str::from_utf8(&answer[9..]).unwrap().parse().unwrap()
 }
 
-const KINDS: [&str; 6] = ["router", "judoscale", "hirefire", "dynoscale", "otlp", "push"];
+const KINDS: [&str; 7] = ["router", "judoscale", "hirefire", "dynoscale", "autoscale_agent", "otlp", "push"];
 
 /// The 99th per cent of delays.
 fn worst(mut delays: Vec<Duration>) -> Duration {
