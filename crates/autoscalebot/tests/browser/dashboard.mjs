@@ -173,7 +173,7 @@ await many.getByText("Nothing found").waitFor();
 // The end of the demo.
 if (pictures) {
   await desk.emulateMedia({ colorScheme: "light" });
-  await desk.locator(".mark.down").nth(1).waitFor();
+  await desk.locator(".mark.down").nth(1).waitFor({ timeout: 45_000 });
   await desk.evaluate(() => scrollTo(0, 0));
   await point(desk, 0, why, move);
   await picture(desk, "dashboard");
