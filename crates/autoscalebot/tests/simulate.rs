@@ -142,6 +142,24 @@ fn a_search_reports_on_what_it_has_not_seen() {
 }
 
 #[test]
+fn a_search_writes_a_page_and_is_asserted_about() {
+    let folder = folder();
+    let run = |what: &str| {
+        let args = ["--tune", "--policy", "2.1", "--budget", "3", "--mode", "fluid", "--html", "page.html"];
+        folder.run(&[&["simulate", "traffic.csv", "--assert", what], &args[..]].concat())
+    };
+    let ran = run("slow_share <= 100%, dyno_hours > 0").expect(0);
+    assert!(ran.out.contains("page.html has the same with plots"), "{}", ran.out);
+    let page = folder.read("page.html");
+    assert!(page.contains("<svg") && page.contains(">best<") && page.contains(">baseline<"), "{page}");
+    let ran = run("dyno_hours < 0.1").expect(1);
+    // With each seed, on the part that was not searched.
+    let told = ran.err.matches("on traffic (second part): dyno_hours < 0.1 does not hold, it is").count();
+    assert_eq!(told, 5, "{}", ran.err);
+    assert!(ran.out.contains("As settings:"), "{}", ran.out);
+}
+
+#[test]
 fn wrong_usage_says_what_to_do() {
     let folder = folder();
     folder.write("gap.csv", "unix_seconds,requests\n60,1\n120,x\n180,-1\n360,2\n");
