@@ -9,7 +9,7 @@
 use autoscalebot_core::fields::Value;
 use jiff::{SignedDuration, Timestamp};
 
-use world::{TOKEN, World, value};
+use world::{Seeded, TOKEN, World, value};
 
 mod world;
 
@@ -17,27 +17,13 @@ mod world;
 const WITHIN: f64 = 0.01;
 const PERCENTS: [f64; 5] = [50.0, 90.0, 95.0, 99.0, 99.9];
 
-/// A small generator of known quality (splitmix64), so that every run draws the same.
-struct Seeded(u64);
-
-impl Seeded {
-    /// From 0, inclusive, to 1.
-    fn unit(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    /// A time to serve a request, in whole milliseconds.
-    fn service_ms(&mut self) -> u64 {
-        // Box and Muller's way to a normal number.
-        let normal = (-2.0 * (1.0 - self.unit()).ln()).sqrt() * (std::f64::consts::TAU * self.unit()).cos();
-        let body = 80.0 * (0.9 * normal).exp();
-        let slow = if self.unit() < 0.02 { 500.0 / (1.0 - self.unit()).powf(0.7) } else { 0.0 };
-        (body + slow).min(30_000.0).round() as u64
-    }
+/// A time to serve a request, in whole milliseconds.
+fn service_ms(random: &mut Seeded) -> u64 {
+    // Box and Muller's way to a normal number.
+    let normal = (-2.0 * (1.0 - random.unit()).ln()).sqrt() * (std::f64::consts::TAU * random.unit()).cos();
+    let body = 80.0 * (0.9 * normal).exp();
+    let slow = if random.unit() < 0.02 { 500.0 / (1.0 - random.unit()).powf(0.7) } else { 0.0 };
+    (body + slow).min(30_000.0).round() as u64
 }
 
 /// Every request of the recorded hour: when it was answered and how long it took, in milliseconds, in order.
@@ -52,7 +38,7 @@ fn requests() -> Vec<(i64, u64)> {
     let mut all = Vec::new();
     for (minute, count) in rows {
         for _ in 0..count {
-            all.push((minute * 1000 + (random.unit() * 60_000.0) as i64, random.service_ms()));
+            all.push((minute * 1000 + (random.unit() * 60_000.0) as i64, service_ms(&mut random)));
         }
     }
     all.sort_unstable();
