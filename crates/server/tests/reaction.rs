@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // clippy.toml allows it in test functions; the helpers here are none.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use autoscalebot_engine::{AppPlan, Clock, Engine, Memory, Mode, ProcessPlan, Sou
 use autoscalebot_measure::{Intake, MEASUREMENTS, MeasureContext};
 use autoscalebot_notify::deliver::Desk;
 use autoscalebot_platform::{Change, Formation, Platform, PlatformError, Scaled};
-use autoscalebot_server::{Bound, Options, Setup};
+use autoscalebot_server::{Bound, Options, Server, Setup};
 use autoscalebot_store::Store;
 use axum::http::HeaderMap;
 use jiff::tz::TimeZone;
@@ -192,44 +193,59 @@ async fn a_breach_is_acted_upon_within_a_second_in_virtual_time() {
     }
 }
 
+/// A server on a free port, over this engine.
+async fn serve(engine: &Engine, intake: &Arc<Intake>, options: Options) -> Server {
+    let setup = Setup {
+        options: options.clone(),
+        processes: Vec::new(),
+        board: engine.board(),
+        events: engine.events(),
+        store: Store::in_memory().unwrap(),
+        health: engine.store_health(),
+        intake: Arc::clone(intake),
+        clock: Arc::new(SystemClock),
+        dry_run: false,
+    };
+    Bound::listen(options).await.unwrap().serve(setup)
+}
+
+/// Breaches one after the other over a real socket; how long each took.
+async fn breaches(kind: &'static str, number: u32) -> (&'static str, Vec<Duration>) {
+    let intake = Arc::new(Intake::default());
+    let calls = Arc::new(Calls::default());
+    let engine = engine(kind, &intake, &calls, Arc::new(SystemClock));
+    let server = serve(&engine, &intake, Options::local("127.0.0.1:0".parse().unwrap())).await;
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let run = tokio::spawn(engine.run(async { drop(ended.await) }));
+    let mut delays = Vec::new();
+    for breach in 0..number {
+        tokio::time::sleep(Duration::from_millis(150 + u64::from(breach) * 17)).await;
+        calls.0.lock().unwrap().clear();
+        // Each breach rises above the last, as the window still holds that.
+        let ms = 2_000 * 3_u64.pow(breach) / 2_u64.pow(breach);
+        let (path, headers, body) = sent(kind, Timestamp::now(), ms);
+        let began = Instant::now();
+        assert_eq!(post(server.address(), &path, &headers, body.as_bytes()).await, 200, "{kind}");
+        delays.push(calls.next().await.duration_since(began));
+    }
+    drop(end);
+    run.await.unwrap();
+    (kind, delays)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_breach_is_acted_upon_within_a_second_over_real_sockets() {
-    let runs = KINDS.map(|kind| async move {
-        let intake = Arc::new(Intake::default());
-        let calls = Arc::new(Calls::default());
-        let engine = engine(kind, &intake, &calls, Arc::new(SystemClock));
-        let setup = Setup {
-            options: Options::local("127.0.0.1:0".parse().unwrap()),
-            processes: Vec::new(),
-            board: engine.board(),
-            events: engine.events(),
-            store: Store::in_memory().unwrap(),
-            health: engine.store_health(),
-            intake: Arc::clone(&intake),
-            clock: Arc::new(SystemClock),
-            dry_run: false,
-        };
-        let bound = Bound::listen(setup.options.clone()).await.unwrap();
-        let server = bound.serve(setup);
-        let (end, ended) = tokio::sync::oneshot::channel::<()>();
-        let run = tokio::spawn(engine.run(async { drop(ended.await) }));
-        let mut delays = Vec::new();
-        for breach in 0..12_u32 {
-            tokio::time::sleep(Duration::from_millis(150 + u64::from(breach) * 17)).await;
-            calls.0.lock().unwrap().clear();
-            // Each breach rises above the last, as the window still holds that.
-            let ms = 2_000 * 3_u64.pow(breach) / 2_u64.pow(breach);
-            let (path, headers, body) = sent(kind, Timestamp::now(), ms);
-            let began = Instant::now();
-            assert_eq!(post(server.address(), &path, &headers, body.as_bytes()).await, 200, "{kind}");
-            delays.push(calls.next().await.duration_since(began));
-        }
-        drop(end);
-        run.await.unwrap();
-        (kind, worst(delays))
-    });
-    for (kind, worst) in futures_util::future::join_all(runs).await {
-        assert!(worst < Duration::from_secs(1), "{kind}: {worst:?}");
+    // 108 of each kind, nine servers of each side by side.
+    let runs = KINDS.into_iter().flat_map(|kind| (0..9).map(move |_| tokio::spawn(breaches(kind, 12))));
+    let mut all: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for run in futures_util::future::join_all(runs).await {
+        let (kind, delays) = run.unwrap();
+        all.entry(kind).or_default().extend(delays);
+    }
+    for (kind, delays) in all {
+        let (number, worst) = (delays.len(), worst(delays));
+        println!("{kind}: of {number} breaches 99 % within {worst:?}");
+        assert!(number > 100 && worst < Duration::from_secs(1), "{kind}: {worst:?}");
     }
 }
 
@@ -243,18 +259,7 @@ async fn what_is_for_the_intake_needs_no_other_right_and_the_rest_goes_its_way()
         path_prefix: "/bot".into(),
         ..Options::local("127.0.0.1:0".parse().unwrap())
     };
-    let setup = Setup {
-        options: options.clone(),
-        processes: Vec::new(),
-        board: engine.board(),
-        events: engine.events(),
-        store: Store::in_memory().unwrap(),
-        health: engine.store_health(),
-        intake: Arc::clone(&intake),
-        clock: Arc::new(SystemClock),
-        dry_run: false,
-    };
-    let server = Bound::listen(options).await.unwrap().serve(setup);
+    let server = serve(&engine, &intake, options).await;
     let none = HeaderMap::new();
     let address = server.address();
     let post = |path: &str, body: Vec<u8>| {
