@@ -7,6 +7,8 @@ use std::collections::VecDeque;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::jumps::Jumps;
+
 /// At most so many slots are kept.
 pub const MOST_SLOTS: i64 = 80;
 /// Between two samples further apart than this, nobody knows what happened.
@@ -30,6 +32,8 @@ pub struct Learned {
     slots: VecDeque<Slot>,
     /// The minute that is not over yet, or the slot where slots are shorter.
     minute: Minute,
+    /// How often the load jumps, and how far.
+    pub jumps: Jumps,
 }
 
 /// The load within one slot of time.
@@ -66,6 +70,7 @@ impl Learned {
         since: None,
         slots: VecDeque::new(),
         minute: Minute { from_secs: 0, samples: 0.0, rate: 0.0, offered: 0.0, service_secs: 0.0 },
+        jumps: Jumps::EMPTY,
     };
 
     /// Counts the requests between the last sample and this one, of which a share (0 to 1) was slow; what is older fades by
@@ -91,16 +96,18 @@ impl Learned {
     }
 
     /// Keeps the load of one sample. A minute goes into its slot of so many seconds (whole minutes, or less than one) once it
-    /// is over, as its mean; a slot of less than a minute is such a mean itself. The shortest mean service of each slot is kept, or the longest.
-    pub fn keep(&mut self, sample: Slot, slot_secs: i64, shortest: bool) {
+    /// is over, as its mean; a slot of less than a minute is such a mean itself. The shortest mean service of each slot
+    /// is kept, or the longest. Gives the minute that is over with this sample.
+    pub fn keep(&mut self, sample: Slot, slot_secs: i64, shortest: bool) -> Option<Slot> {
         self.since = self.since.or(Some(sample.from));
         let slot_secs = slot_secs.max(1);
         let grain = slot_secs.min(60);
         let from_secs = sample.from.as_second().div_euclid(grain) * grain;
+        let mut ended = None;
         if self.minute.from_secs != from_secs {
             let over = std::mem::replace(&mut self.minute, Minute { from_secs, ..Minute::default() });
             if over.samples > 0.0 {
-                self.keep_minute(over, slot_secs, if shortest { f64::min } else { f64::max });
+                ended = self.keep_minute(over, slot_secs, if shortest { f64::min } else { f64::max });
             }
         }
         let minute = &mut self.minute;
@@ -108,11 +115,12 @@ impl Learned {
         minute.rate += (sample.rate - minute.rate) / minute.samples;
         minute.offered += (sample.offered - minute.offered) / minute.samples;
         minute.service_secs += (sample.service_secs - minute.service_secs) / minute.samples;
+        ended
     }
 
-    fn keep_minute(&mut self, over: Minute, slot_secs: i64, fold: fn(f64, f64) -> f64) {
+    fn keep_minute(&mut self, over: Minute, slot_secs: i64, fold: fn(f64, f64) -> f64) -> Option<Slot> {
         let begin = over.from_secs.div_euclid(slot_secs) * slot_secs;
-        let Ok(from) = Timestamp::from_second(begin) else { return };
+        let from = Timestamp::from_second(begin).ok()?;
         let Minute { rate, offered, service_secs, .. } = over;
         match self.slots.back_mut() {
             Some(slot) if slot.from >= from => {
@@ -126,6 +134,7 @@ impl Learned {
         while self.slots.front().is_some_and(|slot| slot.from.as_second() <= oldest) {
             self.slots.pop_front();
         }
+        Some(Slot { from: Timestamp::from_second(over.from_secs).ok()?, rate, offered, service_secs })
     }
 
     /// The slots that hold anything of the last `span`, the newest first.
@@ -140,7 +149,8 @@ impl Learned {
         self.since.is_some_and(reaches) && self.slots.front().is_some_and(|slot| reaches(slot.from))
     }
 
-    /// What a restart forgets: the loads of late, which are to be seen anew. The share of slow requests stays.
+    /// What a restart forgets: the loads of late, which are to be seen anew. The share of slow requests and
+    /// the jumps stay.
     pub(crate) fn restart(&mut self) {
         self.since = None;
         self.slots.clear();

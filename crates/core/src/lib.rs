@@ -14,6 +14,7 @@ pub mod event;
 pub mod fields;
 pub mod gate;
 pub mod history;
+pub mod jumps;
 pub mod learned;
 pub mod observation;
 pub mod phrase;

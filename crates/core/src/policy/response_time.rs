@@ -9,7 +9,9 @@
 //!
 //! How careful that has to be depends on the traffic. So the margins follow what was slow: the requests that may be slow
 //! are a budget, as in site reliability engineering; while much of it was spent over the last hours, loads are planned with
-//! more room and dynos are kept for longer, and while little was, with less ([`Margins`]).
+//! more room, and while little was, with less. And how often the load jumps, within the time that a dyno needs to serve, past
+//! the dynos for the load before it, is remembered: for jumps that come often enough, dynos are kept ready
+//! ([`crate::jumps`]).
 //!
 //! The measured percentile keeps watch over the model: while it is above the objective nothing is removed, and where it stays
 //! there although the model is content, dynos are added. Where the source tells no load, as a heartbeat does not, two of the
@@ -30,7 +32,7 @@ use crate::queueing::{Model, Routing};
 use crate::{Phrase, Unit, Verdict};
 
 use line::{Line, Load};
-use margins::HALF_LIFE;
+use margins::{HALF_LIFE, STAY};
 
 /// The settings of the rule.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -261,15 +263,25 @@ impl ResponseTime {
         let served = if self.wait_included { self.without_wait(input, load) } else { self.steady_service(input, load) };
         let margins = self.margins(input.evidence.learned(), served);
         let load = load.at(served);
-        let past = self.past(input, newest, load, margins.hold);
+        let past = self.past(input, newest, load);
         let waiting = (newest.detail.concurrency.unwrap_or(0.0) - load.offered).max(0.0);
         let backlog = waiting * load.service_secs / DRAIN_SECS;
         let planned = past.busy + backlog + past.rise;
         let wanted = margins.model.dynos(planned * (1.0 + margins.headroom), load.service_secs);
+        let ready_for = |dynos: u32, price: f64| self.ready_for(input.evidence.learned(), dynos, price);
+        let for_load = wanted;
+        let wanted = ready_for(for_load, margins.price);
         // No more than twice as many at once: a number that is far off is one that will be put right.
         let wanted = wanted.min(dynos.saturating_mul(2));
         let busy = load.offered;
         if wanted > dynos {
+            if wanted > for_load {
+                let why = Phrase::with(
+                    "{0} servers are busy: {1} dynos are worth it for how the load jumps",
+                    [busy, f64::from(wanted)],
+                );
+                return Proposal::want(wanted, why);
+            }
             let why = Phrase::with(
                 "{0} servers are busy, {1} soon: the objective needs {2} dynos",
                 [busy, planned, f64::from(wanted)],
@@ -289,8 +301,8 @@ impl ResponseTime {
                 Phrase::with("slower than the objective: nothing is removed, {0} dynos should do", [wanted.into()]);
             return Proposal::want(dynos, why);
         }
-        let seconds = margins.hold.as_secs_f64();
-        if !input.evidence.learned().covers(input.at, margins.hold) {
+        let seconds = self.lower_after.as_secs_f64();
+        if !input.evidence.learned().covers(input.at, self.lower_after) {
             return Proposal::want(
                 dynos,
                 Phrase::with("{0} servers are busy, but for less than {1} s", [busy, seconds]),
@@ -298,13 +310,29 @@ impl ResponseTime {
         }
         let highest = past.highest.max(planned);
         let room = 1.0 + margins.headroom + self.slack;
-        let lower = margins.model.dynos(highest * room, past.service_secs).min(dynos);
+        let lower = margins.model.dynos(highest * room, past.service_secs);
+        let for_jumps = ready_for(lower, margins.price * STAY);
+        if for_jumps > lower {
+            let lower = for_jumps.min(dynos);
+            let why = "{0} servers are busy, {1} at most in {3} s: {2} dynos are worth it for how the load jumps";
+            return Proposal::want(lower, Phrase::with(why, [busy, highest, f64::from(lower), seconds]));
+        }
+        let lower = lower.min(dynos);
         let why = "{0} servers are busy, {1} at most in {3} s: the objective needs {2} dynos";
         Proposal::want(lower, Phrase::with(why, [busy, highest, f64::from(lower), seconds]))
     }
 
+    /// The dynos, so many or more, that are worth keeping for jumps.
+    fn ready_for(&self, learned: &Learned, dynos: u32, price: f64) -> u32 {
+        if price <= 0.0 {
+            return dynos;
+        }
+        let at_once = f64::from(self.model.at_once.max(1));
+        dynos.max((learned.jumps.worth(f64::from(dynos) * at_once, price) / at_once) as u32)
+    }
+
     /// What the readings and what was learned say about the past; `load` is the newest, with its wait taken out.
-    fn past(&self, input: &PolicyInput<'_>, newest: &Point, load: Load, hold: SignedDuration) -> Past {
+    fn past(&self, input: &PolicyInput<'_>, newest: &Point, load: Load) -> Past {
         let served = load.service_secs;
         let (mut long, mut short, mut before) = (Line::default(), Line::default(), Line::default());
         let mut past = Past { slow_lately: self.is_slow(newest), ..Past::default() };
@@ -335,7 +363,7 @@ impl ResponseTime {
         let spread = before.fit().1;
         past.highest = short.mean(load.offered);
         past.busy = past.highest.max(load.offered - CHANCE * spread);
-        for slot in input.evidence.learned().within(input.at, hold, self.slot_secs()) {
+        for slot in input.evidence.learned().within(input.at, self.lower_after, self.slot_secs()) {
             past.highest = past.highest.max(if self.wait_included { slot.rate * served } else { slot.offered });
             past.service_secs = past.service_secs.max(if self.wait_included { served } else { slot.service_secs });
         }
@@ -398,7 +426,12 @@ impl Policy for ResponseTime {
         let load = load.at(served);
         learned.count(point.at, load.rate, self.slow_by_queue(load, point), HALF_LIFE);
         let slot = Slot { from: point.at, rate: load.rate, offered: load.offered, service_secs: served };
-        learned.keep(slot, self.slot_secs(), self.wait_included);
+        let slot_secs = self.slot_secs();
+        if let Some(minute) =
+            learned.keep(slot, slot_secs, self.wait_included).filter(|_| self.adapt && slot_secs >= 60)
+        {
+            self.learn_jump(learned, minute);
+        }
     }
 
     fn propose(&self, input: &PolicyInput<'_>) -> Proposal {

@@ -1,8 +1,8 @@
 //! How careful the rule is: by how much of the budget of slow requests was spent over the last hours.
 //!
 //! A share of the requests may be slower than the objective. Service alone makes some of them slow however many dynos there
-//! are; what is left is the budget of the queue. As much care is taken as the budget asks for: traffic that jumps gets more
-//! room and keeps its dynos for longer, and traffic that moves slowly pays for none of that. The numbers were chosen with the
+//! are; what is left is the budget of the queue. As much care is taken as the budget asks for: with little of it left, loads
+//! are planned with more room, and dynos are kept ready for jumps ([`crate::jumps`]) that are worth less. The numbers were chosen with the
 //! five traces of `docs/policies/comparison.md` and ten made ones in sight; that page judges them on others, too.
 
 use jiff::SignedDuration;
@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use super::ResponseTime;
 use super::line::Load;
 use crate::history::Point;
-use crate::learned::{Learned, MOST_SLOTS};
+use crate::learned::{Learned, MOST_SLOTS, Slot};
 use crate::queueing::Model;
 
 /// The share of slow requests that is aimed at, of that which may be: what is counted here is never all of it.
@@ -23,14 +23,18 @@ pub(super) const HALF_LIFE: SignedDuration = SignedDuration::from_hours(6);
 const PRIOR_SECS: f64 = 7200.0;
 /// So much more care for each budget that was spent beyond the first, up to the most.
 const GAIN: f64 = 0.7;
-pub(super) const MOST_CARE: f64 = 2.5;
+const MOST_CARE: f64 = 2.5;
 /// Most moments are better than the worst, for which the dynos are there: so the share to plan for at any moment is this
-/// multiple of that which may be slow over all; a unit of care divides it, lengthens the hold, and adds to the headroom.
+/// multiple of that which may be slow over all; a unit of care divides it, and adds to the headroom.
 const MOMENT: f64 = 3.0;
-const SHARE_BASE: f64 = 2.0;
-pub(super) const HOLD_BASE: f64 = 1.5;
-const HEADROOM_STEP: f64 = 0.05;
+const SHARE_BASE: f64 = 1.5;
+const HEADROOM_STEP: f64 = 0.02;
 const MOST_SHARE: f64 = 0.4;
+/// So many server-minutes may be spent to spare the work of one from waiting, in a jump; a unit of care multiplies it.
+const PRICE: f64 = 15.0;
+const PRICE_BASE: f64 = 1.7;
+/// Dynos that are ready for jumps stay until they are not worth it at so many times the price.
+pub(super) const STAY: f64 = 2.0;
 
 /// How careful to be.
 #[derive(Debug, Clone, Copy)]
@@ -39,8 +43,8 @@ pub(super) struct Margins {
     pub(super) model: Model,
     /// So much more load than is measured.
     pub(super) headroom: f64,
-    /// How long dynos are kept for a load.
-    pub(super) hold: SignedDuration,
+    /// What it is worth to be ready for jumps ([`Jumps::worth`](crate::jumps::Jumps::worth)); 0: nothing.
+    pub(super) price: f64,
 }
 
 impl ResponseTime {
@@ -58,7 +62,7 @@ impl ResponseTime {
     /// The margins, by how much of the budget was spent over the last hours.
     pub(super) fn margins(&self, learned: &Learned, service_secs: f64) -> Margins {
         if !self.adapt {
-            return Margins { model: self.model, headroom: self.headroom, hold: self.lower_after };
+            return Margins { model: self.model, headroom: self.headroom, price: 0.0 };
         }
         let budget = self.budget(self.alone(service_secs));
         let spent = learned.slow_share(budget, PRIOR_SECS) / budget;
@@ -67,19 +71,45 @@ impl ResponseTime {
         Margins {
             model: Model { slow_share: share, ..self.model },
             headroom: (self.headroom + HEADROOM_STEP * care).max(0.0),
-            hold: self.hold(care),
+            price: PRICE * PRICE_BASE.powf(care),
         }
     }
 
-    pub(super) fn hold(&self, care: f64) -> SignedDuration {
-        // Never longer than what slots hold.
-        let most = self.slot_secs() * (MOST_SLOTS - 1);
-        SignedDuration::from_secs(((self.lower_after.as_secs_f64() * HOLD_BASE.powf(care)) as i64).min(most))
+    /// The servers that are there for a load, as the margins are when nothing is known: those by which a minute is judged a
+    /// jump do not depend on what was learned.
+    fn servers_for(&self, offered: f64, service_secs: f64, headroom: f64) -> f64 {
+        let model = Model { slow_share: (MOMENT * self.model.slow_share).min(MOST_SHARE), ..self.model };
+        let dynos = model.dynos(offered * (1.0 + headroom), service_secs);
+        f64::from(dynos) * f64::from(self.model.at_once.max(1))
     }
 
-    /// The length of a slot, so that the longest hold fits: whole minutes, or seconds where loads of less than a minute count.
+    /// Counts a minute that is over as one that the dynos of those before it were enough for, or as a jump: had it begun so
+    /// late that `lead` was over by then, they would have been there in time.
+    pub(super) fn learn_jump(&self, learned: &mut Learned, minute: Slot) {
+        let slot_secs = self.slot_secs();
+        let late = (self.lead.as_secs_f64() / 60.0).ceil().max(1.0) as i64;
+        let Ok(until) = minute.from.checked_sub(SignedDuration::from_mins(late - 1)) else { return };
+        let (mut rate, mut offered, mut served) = (-1.0_f64, 0.0_f64, minute.service_secs);
+        for slot in learned.within(until, self.lower_after, slot_secs) {
+            if slot.from.as_second() + slot_secs <= until.as_second() {
+                rate = rate.max(slot.rate);
+                offered = offered.max(slot.offered);
+                served = served.min(slot.service_secs);
+            }
+        }
+        if rate < 0.0 {
+            return;
+        }
+        // The wait that is in the time told is at its longest in a jump: what is longer than before is that.
+        let (before, busy) =
+            if self.wait_included { (rate * served, minute.rate * served) } else { (offered, minute.offered) };
+        let before = self.servers_for(before, served, self.headroom);
+        learned.jumps.add(before, busy, self.servers_for(busy, served, 0.0));
+    }
+
+    /// The length of a slot, so that all of `lower_after` fits: whole minutes, or seconds where loads of less than a minute count.
     pub(super) fn slot_secs(&self) -> i64 {
-        let longest = self.lower_after.as_secs_f64() * HOLD_BASE.powf(MOST_CARE) + 60.0;
+        let longest = self.lower_after.as_secs_f64() + 60.0;
         let unit = if self.lower_after < SignedDuration::from_mins(1) { 1 } else { 60 };
         ((longest / unit as f64 / (MOST_SLOTS - 1) as f64).ceil() as i64).max(1) * unit
     }

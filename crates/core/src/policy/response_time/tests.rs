@@ -1,4 +1,3 @@
-use super::margins::{HOLD_BASE, MOST_CARE};
 use super::*;
 use crate::Detail;
 use crate::policy::testing::{Read, propose};
@@ -79,22 +78,36 @@ fn margins_follow_the_budget() {
         rule.margins(&learned, 0.1)
     };
     let begin = after(0, 0.1);
-    assert_eq!(begin.hold, SignedDuration::from_secs(300), "nothing is known: as the settings say");
     assert!((begin.model.slow_share - 0.15).abs() < 1e-9 && (begin.headroom - 0.1).abs() < 1e-9);
     let (idle, busy) = (after(12, 0.1), after(12, 0.5));
-    assert!(idle.hold < begin.hold && idle.model.slow_share > begin.model.slow_share && idle.headroom < 0.1);
-    assert!(busy.hold > begin.hold && busy.model.slow_share < begin.model.slow_share && busy.headroom > 0.1);
-    // An exponential time of 0.5 s on average is above 0.5 s in 37 % of cases: far more than 5 %, so all care is taken.
-    assert_eq!(busy.hold, SignedDuration::from_secs((300.0 * HOLD_BASE.powf(MOST_CARE)) as i64));
+    assert!(idle.price < begin.price && idle.model.slow_share > begin.model.slow_share && idle.headroom < 0.1);
+    assert!(busy.price > begin.price && busy.model.slow_share < begin.model.slow_share && busy.headroom > 0.1);
+    assert!(busy.price < 60.0, "however much is slow, a jump is not worth more than that");
     let fixed = ResponseTime { adapt: false, ..rule };
     assert_eq!(fixed.margins(&Learned::default(), 0.1).model, RULE.model);
+}
+
+/// Four hours of 10 requests a second, and of 70 in each 10th minute.
+#[test]
+fn dynos_are_kept_for_jumps_that_come_often() {
+    let lower_after = SignedDuration::from_secs(120);
+    let rule = ResponseTime { adapt: true, lower_after, lead: SignedDuration::from_secs(30), ..RULE };
+    let readings = |every: i64| {
+        // The instants of the tests begin 20 s after a whole minute.
+        let rate = move |n: i64| if ((n + 1) / 3) % every == every / 2 { 70.0 } else { 10.0 };
+        reads((0..720).map(move |n| (200.0, told(rate(n)))))
+    };
+    assert!(propose(&rule, 20, 20, &readings(10)).desired >= Some(8));
+    assert_eq!(propose(&rule, 2, 2, &readings(10)).desired, Some(4), "up as well, twice at most");
+    assert!(propose(&rule, 20, 20, &readings(240)).desired <= Some(3), "one jump in four hours is not worth it");
+    assert!(propose(&ResponseTime { adapt: false, ..rule }, 20, 20, &readings(10)).desired <= Some(3));
 }
 
 #[test]
 fn a_long_time_to_lower_fits_into_the_slots() {
     for (seconds, minutes) in [(0, false), (59, false), (60, true), (3600, true), (86_400, true)] {
         let rule = ResponseTime { adapt: true, lower_after: SignedDuration::from_secs(seconds), ..RULE };
-        assert!(rule.hold(MOST_CARE) <= SignedDuration::from_secs(rule.slot_secs() * (MOST_SLOTS - 1)));
+        assert!(rule.lower_after <= SignedDuration::from_secs(rule.slot_secs() * (MOST_SLOTS - 1)));
         assert_eq!(rule.slot_secs() % 60 == 0 && rule.slot_secs() >= 60, minutes, "{seconds} s");
     }
 }
