@@ -102,25 +102,10 @@ impl Notify for Console {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
     use std::time::Duration;
 
     use super::*;
-    use crate::fixture::scaled;
-
-    /// Keeps what is written.
-    #[derive(Clone, Default)]
-    struct Paper(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Paper {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::fixture::{Paper, scaled};
 
     /// A pipe that nobody reads, or that is closed.
     struct Pipe {
@@ -148,7 +133,7 @@ mod tests {
         let console = Console::new(paper.clone()).unwrap();
         console.send(&scaled(0)).await.unwrap();
         console.send(&Event { app: "a\nb\u{1b}[2J".into(), ..scaled(30) }).await.unwrap();
-        let text = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
+        let text = paper.text();
         assert_eq!(
             text,
             "2012-07-10T03:59:00Z shop/web: scaled from 3 to 4 dynos: heartbeat: 3 readings in a row were too high\n\

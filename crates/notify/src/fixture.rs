@@ -1,6 +1,7 @@
-//! An event to tell, for the tests of every channel.
+//! An event to tell, for the tests of every channel, and what it is written on.
 
-use std::sync::Arc;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
 
 use autoscalebot_core::policy::Proposal;
 use autoscalebot_core::record::Reason;
@@ -11,6 +12,26 @@ use autoscalebot_core::{
 };
 use jiff::{SignedDuration, Timestamp};
 use smallvec::smallvec;
+
+/// Keeps what is written.
+#[derive(Clone, Default)]
+pub(crate) struct Paper(Arc<Mutex<Vec<u8>>>);
+
+impl Paper {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Paper {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// An instant in the summer of 2012, and so many seconds later.
 pub(crate) fn at(secs: i64) -> Timestamp {

@@ -63,26 +63,10 @@ impl Notify for Log {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{self, Write};
-    use std::sync::{Arc, Mutex};
-
     use autoscalebot_core::Condition;
 
     use super::*;
-    use crate::fixture::{at, event, scaled};
-
-    #[derive(Clone, Default)]
-    struct Paper(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Paper {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::fixture::{Paper, at, event, scaled};
 
     #[tokio::test]
     async fn each_event_is_a_line_with_its_fields_and_level() {
@@ -96,7 +80,7 @@ mod tests {
         Log.send(&event(0, EventKind::ConditionBegan(held), &[held])).await.unwrap();
         Log.send(&event(60, EventKind::ConditionEnded(held, at(0)), &[])).await.unwrap();
         drop(guard);
-        let text = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
+        let text = paper.text();
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(
             lines[0].trim_start(),

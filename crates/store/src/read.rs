@@ -125,11 +125,7 @@ pub(crate) fn record_at(
     key: &ProcessKey,
     at: Timestamp,
 ) -> Result<Option<StoredRecord>, StoreError> {
-    let mut which = Where::default();
-    which.who(driver, &key.into())?;
-    let at = which.param(at.as_microsecond());
-    which.and(&format!("t.at <= {at}"));
-    first_record(driver, &which)
+    newest(driver, key, at, "")
 }
 
 /// The newest record at or before an instant that has the state before it.
@@ -138,10 +134,20 @@ pub(crate) fn state_at(
     key: &ProcessKey,
     at: Timestamp,
 ) -> Result<Option<StoredRecord>, StoreError> {
+    newest(driver, key, at, " AND t.state IS NOT NULL")
+}
+
+/// The newest record at or before an instant of which more holds.
+fn newest(
+    driver: &mut dyn Driver,
+    key: &ProcessKey,
+    at: Timestamp,
+    more: &str,
+) -> Result<Option<StoredRecord>, StoreError> {
     let mut which = Where::default();
     which.who(driver, &key.into())?;
     let at = which.param(at.as_microsecond());
-    which.and(&format!("t.at <= {at} AND t.state IS NOT NULL"));
+    which.and(&format!("t.at <= {at}{more}"));
     first_record(driver, &which)
 }
 
