@@ -10,10 +10,10 @@ use autoscalebot_core::fields::{Value, Values};
 use autoscalebot_core::{Detail, Failure, Secret};
 use autoscalebot_measure::intake::Reply;
 use autoscalebot_measure::{MEASUREMENTS, Measure, MeasureContext};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::header::HeaderMap;
 
-use world::{TOKEN, World, failure, value};
+use world::{Seeded, TOKEN, World, failure, value};
 
 mod world;
 
@@ -296,6 +296,44 @@ async fn a_rise_is_news_and_a_fall_is_none() {
     near(value(&router).await, 900.0);
     world.drain(&[(world.now(), "web.1", "service=10ms status=200"); 900]);
     assert!(!news(Arc::clone(&router)).await, "a fall");
+}
+
+#[tokio::test(start_paused = true)]
+async fn noise_is_no_news_and_a_breach_after_a_calm_is() {
+    let world = World::new();
+    let router = world.measure("router", "web", &[("window", Value::Duration(SignedDuration::from_secs(5)))]);
+    // One look at five of a second, as soon as news are looked for at all.
+    let look = async |ms: u64| {
+        world.now_ms.fetch_add(200, Ordering::SeqCst);
+        world.drain(&[(world.now(), "web.1", format!("service={ms}ms status=200").as_str()); 4]);
+        tokio::time::timeout(Duration::from_millis(199), router.news()).await.is_ok()
+    };
+    let mut random = Seeded(7);
+    let (mut news, mut ticks) = (0, 0);
+    for number in 0..3_000 {
+        let news_now = look(200 + random.below(200) as u64).await;
+        if news_now || number % 50 == 0 {
+            value(&router).await;
+            (news, ticks) = (news + u64::from(news_now), ticks + 1);
+        }
+    }
+    assert!(news <= 60, "{news} of {ticks} ticks in ten minutes, which an interval of 10 s has sixty of");
+
+    // A breach, a calm of more than an interval, and a breach that is not as high.
+    for (ms, times) in [(5_000, 10), (100, 75)] {
+        for number in 0..times {
+            if look(ms).await || number % 50 == 0 {
+                value(&router).await;
+            }
+        }
+    }
+    near(value(&router).await, 100.0);
+    let mut looks = 1;
+    while looks < 60 && !look(4_000).await {
+        looks += 1;
+    }
+    assert!(looks <= 4, "{looks} looks");
+    near(value(&router).await, 4_000.0);
 }
 
 #[tokio::test]

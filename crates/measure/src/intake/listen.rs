@@ -4,9 +4,11 @@
 //! - Never heard: `missing`. Silent for longer than allowed: `late`, with the age. Alive without requests: idle, which is 0.
 //!   Requests without any time (all of them failed before a dyno took them, or the app gets no `X-Request-Start`): unknown, as
 //!   the lack of a slow answer is no sign of a fast one.
-//! - News wake the engine when the reading has risen by a tenth over the highest of the last half minute, or when it comes to
-//!   life: a rise is acted upon at once. A fall waits for the next interval, so that `passes` keep their meaning, and the
-//!   platform's API is not read five times a second in a busy hour.
+//! - News wake the engine when the reading has risen by a tenth over the highest of the last interval, or when it comes to
+//!   life: a rise is acted upon at once. A fall waits for the next interval, so that `passes` keep their meaning. The highest
+//!   counts, as a reading that goes up and down would else have the platform's API read five times a second in a busy hour; of
+//!   one interval alone, as a second breach that is no higher than the first is news after a calm all the same
+//!   (`noise_is_no_news_and_a_breach_after_a_calm_is`).
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,7 +27,7 @@ use crate::told::ToldBy;
 
 /// The least time between two looks for news.
 const LOOK_GAP: Duration = Duration::from_millis(200);
-/// How long the highest reading is remembered, for news.
+/// The longest that the highest reading is remembered, for news.
 const PEAK_MS: i64 = 30_000;
 /// What counts as a rise.
 const RISE: f64 = 1.1;
@@ -43,6 +45,24 @@ pub(crate) struct Listening {
     pub(crate) tells_all: bool,
     /// Whether each thing that comes is news, whatever it says.
     pub(crate) always_news: bool,
+    /// How often it is read, news aside.
+    pub(crate) every: Duration,
+}
+
+/// What was read of late.
+#[derive(Debug, Clone, Copy)]
+struct Late {
+    last: f64,
+    highest: f64,
+    /// When the highest was read, in milliseconds.
+    at_ms: i64,
+}
+
+impl Late {
+    /// What news must rise above.
+    fn bar(self, now_ms: i64, remembered_ms: i64) -> f64 {
+        if now_ms.saturating_sub(self.at_ms) < remembered_ms { self.highest } else { self.last }
+    }
 }
 
 /// A measurement of what is sent to us.
@@ -52,8 +72,8 @@ pub(crate) struct Listener {
     tap: Arc<Tap>,
     how: Listening,
     told: ToldBy,
-    /// The highest reading of late, and when it was taken; news are what rises above it.
-    peak: Mutex<Option<(f64, i64)>>,
+    /// News are what rises above this.
+    late: Mutex<Option<Late>>,
     looked: Mutex<Option<Instant>>,
 }
 
@@ -67,7 +87,7 @@ impl Listener {
     /// Begins to listen through this tap.
     pub(crate) fn new(intake: &Arc<Intake>, source: Arc<Source>, tap: Arc<Tap>, how: Listening, told: ToldBy) -> Self {
         source.listen(&tap);
-        Self { intake: Arc::clone(intake), source, tap, how, told, peak: Mutex::default(), looked: Mutex::default() }
+        Self { intake: Arc::clone(intake), source, tap, how, told, late: Mutex::default(), looked: Mutex::default() }
     }
 
     fn taken(&self, now_ms: i64) -> Result<Taken, Failure> {
@@ -174,8 +194,14 @@ impl Listener {
     /// Whether what would be read now is worth a tick before its time.
     fn risen(&self, now_ms: i64) -> bool {
         let Ok(Taken { reading: Reading::Value(value), .. }) = self.taken(now_ms) else { return false };
-        let peak = *self.peak.lock().unwrap_or_else(PoisonError::into_inner);
-        self.how.always_news || peak.is_none_or(|(peak, _)| value > peak * RISE && value > peak + 1.0)
+        let late = *self.late.lock().unwrap_or_else(PoisonError::into_inner);
+        let bar = late.map(|late| late.bar(now_ms, self.remembered_ms()));
+        self.how.always_news || bar.is_none_or(|bar| value > bar * RISE && value > bar + 1.0)
+    }
+
+    /// How long the highest reading is remembered, in milliseconds.
+    fn remembered_ms(&self) -> i64 {
+        i64::try_from(self.how.every.as_millis()).unwrap_or(PEAK_MS).min(PEAK_MS)
     }
 }
 
@@ -196,16 +222,15 @@ impl Measure for Listener {
     async fn read(&self) -> Taken {
         let now_ms = self.intake.now().as_millisecond();
         let taken = self.taken(now_ms);
-        let mut peak = self.peak.lock().unwrap_or_else(PoisonError::into_inner);
-        match &taken {
+        let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
+        *late = match &taken {
             Ok(Taken { reading: Reading::Value(value), .. }) => {
-                let higher = |(peak, at): (f64, i64)| *value < peak && now_ms.saturating_sub(at) < PEAK_MS;
-                if !peak.is_some_and(higher) {
-                    *peak = Some((*value, now_ms));
-                }
+                let before = late.filter(|late| late.bar(now_ms, self.remembered_ms()) > *value);
+                let (highest, at_ms) = before.map_or((*value, now_ms), |before| (before.highest, before.at_ms));
+                Some(Late { last: *value, highest, at_ms })
             }
-            _ => *peak = None,
-        }
+            _ => None,
+        };
         taken.unwrap_or_else(|failure| Reading::Failed(failure).into())
     }
 

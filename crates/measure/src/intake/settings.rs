@@ -83,7 +83,7 @@ pub(crate) fn listen(
         _ => Kept::Newest(Default::default()),
     };
     let tap = Tap::new(context.process, of, values.texts("queues"), kept);
-    let how = how(values, tells_all, sender == Sender::Push);
+    let how = how(values, context.every, tells_all, sender == Sender::Push);
     let told = told(values, how, point);
     Ok(Arc::new(Listener::new(context.intake, source, tap, how, told)))
 }
@@ -98,17 +98,18 @@ pub(crate) fn listen_to_telemetry(
     let source = context.intake.source(Sender::Otlp, token(values)?, context.app)?;
     let kept = Kept::Streams(Streams::new(filter, window_ms(values)));
     let tap = Tap::new(context.process, Of::Service, &[], kept);
-    let how = how(values, true, false);
+    let how = how(values, context.every, true, false);
     let told = told(values, how, point);
     Ok(Arc::new(Listener::new(context.intake, source, tap, how, told)))
 }
 
-fn how(values: &Values, tells_all: bool, always_news: bool) -> Listening {
+fn how(values: &Values, every: Duration, tells_all: bool, always_news: bool) -> Listening {
     Listening {
         percentile: values.number("percentile").unwrap_or(95.0),
         silent_after_ms: milliseconds(values, "silent_after").unwrap_or(120_000),
         tells_all,
         always_news,
+        every,
     }
 }
 
