@@ -129,7 +129,13 @@ fn the_demo_does_its_job_and_ends_cleanly() {
     assert!(number("/dynos/end") < number("/dynos/peak"), "{summary}");
     assert_eq!((number("/requests/failed"), number("/requests/sent") > 200.0), (0.0, true), "{summary}");
     assert!(number("/p95_ms/surge_after_scale") < number("/p95_ms/surge_before_scale"), "{summary}");
-    assert!(summary["decisions"].as_array().unwrap().len() > 3);
+    let decisions = summary["decisions"].as_array().unwrap();
+    assert!(decisions.len() > 3);
+    // The rule of 2.1 watches beside it, and what it wants is told.
+    assert!(decisions.iter().any(|decision| decision["shadow_desired"].is_u64()), "{summary}");
+    assert!(decisions.iter().any(|decision| decision["router_ms"].is_f64()), "{summary}");
+    assert!(summary["reacted_after_secs"].is_f64() && number("/dyno_minutes") > 0.0, "{summary}");
+    assert!(number("/shadow/dyno_minutes") > 0.0 && summary["shadow"]["changes"].is_array(), "{summary}");
     let left =
         Command::new("pgrep").args(["-f", &format!("^{} sample-app", env!("CARGO_BIN_EXE_autoscalebot"))]).output();
     let mine: Vec<_> = String::from_utf8(left.unwrap().stdout).unwrap().lines().map(str::to_owned).collect();

@@ -64,7 +64,38 @@ pub(crate) fn dyno_minutes(start: Dynos, changes: impl IntoIterator<Item = (Dura
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use autoscalebot_core::Reading;
+    use jiff::{SignedDuration, Timestamp};
+
     use super::*;
+
+    /// The demo's own settings, and a heartbeat a second: 4 slow ones, then fast ones. 2.1 adds a dyno at the third fail and
+    /// removes it at the fifth pass, whatever ran meanwhile.
+    #[test]
+    fn the_rule_of_2_1_decides_on_dynos_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let loaded = crate::demo::settings::settings(folder.path(), "127.0.0.1:9".parse().unwrap()).unwrap();
+        let spec = &loaded.settings.apps[0].processes[0].spec;
+        let (mut state, mut records) = (State::default(), Vec::new());
+        for second in 0..12 {
+            let at = "2026-11-25T12:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_secs(second);
+            let beat = Sample::new(at, Reading::Value(if second < 4 { 2000.0 } else { 100.0 }));
+            let seen = Observation {
+                at,
+                dynos: Ok(if second < 2 { 1 } else { 5 }),
+                samples: [None, Some(beat)].into_iter().collect(),
+                ..Observation::default()
+            };
+            let record = decide(spec, &state, &seen).conclude(spec, &state, &CallOutcome::None);
+            state = settle(spec, state, &record, &CallOutcome::None);
+            records.push(Seen { at: Duration::from_secs(second.unsigned_abs()), record: Arc::new(record) });
+        }
+        let changes: Vec<_> =
+            changes(spec, &records).iter().map(|change| (change.at.as_secs(), change.from, change.to)).collect();
+        assert_eq!(changes, [(2, 1, 2), (8, 2, 1)]);
+    }
 
     #[test]
     fn dyno_minutes_are_dynos_times_time() {
