@@ -8,30 +8,21 @@
 use std::sync::Arc;
 
 use autoscalebot_core::Unit;
-use autoscalebot_core::fields::{Description, Field, FieldError, FieldType, MeasurementKind, Values};
+use autoscalebot_core::fields::{Field, FieldError, FieldType, Values};
 use serde_json::{Map, Value};
 
-use crate::intake::settings::{PERCENTILE, SILENT_AFTER, TOKEN, WINDOW, check_token, listen};
+use crate::intake::settings::{PERCENTILE, SILENT_AFTER, TOKEN, WINDOW, listen};
 use crate::intake::{Of, Report, Sender, Told, plausible_ms, seconds};
-use crate::told::{Pointing, To, Way};
+use crate::told::{self, Pointing, To, Way};
 use crate::{Measure, MeasureContext, MeasureEntry};
 
 /// The entry in the list of measurements.
-pub const ENTRY: MeasureEntry = MeasureEntry {
-    kind: MeasurementKind {
-        description: Description {
-            name: "autoscale_agent",
-            doc: "Queue times or a worker's number, as Autoscale.app's agent reports them.",
-            fields: FIELDS,
-            shorthand: &[],
-        },
-        unit: Unit::Milliseconds,
-        failures_mean_overload: false,
-        default_every: "\"10s\"",
-        check: |values, _| check_token(values),
-    },
+pub const ENTRY: MeasureEntry = told::entry(
+    "autoscale_agent",
+    "Queue times or a worker's number, as Autoscale.app's agent reports them.",
+    FIELDS,
     build,
-};
+);
 
 const FIELDS: &[Field] = &[
     TOKEN,

@@ -7,30 +7,16 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use autoscalebot_core::Unit;
-use autoscalebot_core::fields::{Description, Field, FieldError, FieldType, MeasurementKind, Values};
+use autoscalebot_core::fields::{Field, FieldError, FieldType, Values};
 
-use crate::intake::settings::{PERCENTILE, SILENT_AFTER, TOKEN, WINDOW, check_token, listen};
+use crate::intake::settings::{PERCENTILE, SILENT_AFTER, TOKEN, WINDOW, listen};
 use crate::intake::{Of, Report, Sender, Told, plausible_ms, seconds};
-use crate::told::{Pointing, To, Way};
+use crate::told::{self, Pointing, To, Way};
 use crate::{Measure, MeasureContext, MeasureEntry};
 
 /// The entry in the list of measurements.
-pub const ENTRY: MeasureEntry = MeasureEntry {
-    kind: MeasurementKind {
-        description: Description {
-            name: "dynoscale",
-            doc: "Queue times or job latency, as Dynoscale's agent reports them.",
-            fields: FIELDS,
-            shorthand: &[],
-        },
-        unit: Unit::Milliseconds,
-        failures_mean_overload: false,
-        default_every: "\"10s\"",
-        check: |values, _| check_token(values),
-    },
-    build,
-};
+pub const ENTRY: MeasureEntry =
+    told::entry("dynoscale", "Queue times or job latency, as Dynoscale's agent reports them.", FIELDS, build);
 
 const FIELDS: &[Field] = &[
     TOKEN,

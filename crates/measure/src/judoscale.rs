@@ -12,31 +12,22 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use autoscalebot_core::Unit;
-use autoscalebot_core::fields::{Description, Field, FieldError, FieldType, MeasurementKind, Values};
+use autoscalebot_core::fields::{Field, FieldError, FieldType, Values};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::intake::settings::{PERCENTILE, SILENT_AFTER, TOKEN, WINDOW, check_token, listen};
+use crate::intake::settings::{PERCENTILE, SILENT_AFTER, TOKEN, WINDOW, listen};
 use crate::intake::{Of, Report, Sender, Told, plausible_ms, process_of, seconds};
-use crate::told::{Pointing, To, Way};
+use crate::told::{self, Pointing, To, Way};
 use crate::{Measure, MeasureContext, MeasureEntry};
 
 /// The entry in the list of measurements.
-pub const ENTRY: MeasureEntry = MeasureEntry {
-    kind: MeasurementKind {
-        description: Description {
-            name: "judoscale",
-            doc: "Queue times, job latency, depth, busy jobs or utilization, as Judoscale's adapters report them.",
-            fields: FIELDS,
-            shorthand: &[],
-        },
-        unit: Unit::Milliseconds,
-        failures_mean_overload: false,
-        default_every: "\"10s\"",
-        check: |values, _| check_token(values),
-    },
+pub const ENTRY: MeasureEntry = told::entry(
+    "judoscale",
+    "Queue times, job latency, depth, busy jobs or utilization, as Judoscale's adapters report them.",
+    FIELDS,
     build,
-};
+);
 
 const FIELDS: &[Field] = &[
     TOKEN,

@@ -5,30 +5,20 @@
 
 use std::sync::Arc;
 
-use autoscalebot_core::Unit;
-use autoscalebot_core::fields::{Description, Field, FieldError, FieldType, MeasurementKind, Values};
+use autoscalebot_core::fields::{Field, FieldError, FieldType, Values};
 
-use crate::intake::settings::{PERCENTILE, SILENT_AFTER, WINDOW, check_token, listen};
+use crate::intake::settings::{PERCENTILE, SILENT_AFTER, WINDOW, listen};
 use crate::intake::{Of, Sender};
-use crate::told::{Pointing, To, Way};
+use crate::told::{self, Pointing, To, Way};
 use crate::{Measure, MeasureContext, MeasureEntry};
 
 /// The entry in the list of measurements.
-pub const ENTRY: MeasureEntry = MeasureEntry {
-    kind: MeasurementKind {
-        description: Description {
-            name: "router",
-            doc: "A percentile of the times of all requests, from the router's log lines: a log drain, or the local platform.",
-            fields: FIELDS,
-            shorthand: &[],
-        },
-        unit: Unit::Milliseconds,
-        failures_mean_overload: false,
-        default_every: "\"10s\"",
-        check: |values, _| check_token(values),
-    },
+pub const ENTRY: MeasureEntry = told::entry(
+    "router",
+    "A percentile of the times of all requests, from the router's log lines: a log drain, or the local platform.",
+    FIELDS,
     build,
-};
+);
 
 const FIELDS: &[Field] = &[
     Field::optional(

@@ -3,7 +3,28 @@
 
 use std::time::Duration;
 
-use autoscalebot_core::Secret;
+use autoscalebot_core::fields::{Description, Field, MeasurementKind};
+use autoscalebot_core::{Secret, Unit};
+
+use crate::intake::settings::check_token;
+use crate::{Build, MeasureEntry};
+
+/// The entry of a kind whose sender, known by its token, tells how long requests or jobs wait or take.
+pub(crate) const fn entry(
+    name: &'static str,
+    doc: &'static str,
+    fields: &'static [Field],
+    build: Build,
+) -> MeasureEntry {
+    let kind = MeasurementKind {
+        description: Description { name, doc, fields, shorthand: &[] },
+        unit: Unit::Milliseconds,
+        failures_mean_overload: false,
+        default_every: "\"10s\"",
+        check: |values, _| check_token(values),
+    };
+    MeasureEntry { kind, build }
+}
 
 /// A source that is told.
 #[derive(Debug, Clone)]

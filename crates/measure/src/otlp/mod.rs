@@ -21,8 +21,8 @@ mod wire;
 use std::io::Read;
 use std::sync::Arc;
 
-use autoscalebot_core::fields::{Description, Field, FieldError, FieldType, MeasurementKind, Values};
-use autoscalebot_core::{Secret, Unit};
+use autoscalebot_core::Secret;
+use autoscalebot_core::fields::{Field, FieldError, FieldType, Values};
 use flate2::read::MultiGzDecoder;
 use reqwest::header::HeaderMap;
 
@@ -30,29 +30,20 @@ pub(crate) use attributes::Filter;
 pub(crate) use series::Series;
 pub(crate) use streams::{Known, Streams};
 
-use crate::intake::settings::{PERCENTILE, SILENT_AFTER, TOKEN, WINDOW, check_token, listen_to_telemetry};
+use crate::intake::settings::{PERCENTILE, SILENT_AFTER, TOKEN, WINDOW, listen_to_telemetry};
 use crate::intake::{Counters, Kept, Reply, Source, add};
-use crate::told::{Pointing, To, Way};
+use crate::told::{self, Pointing, To, Way};
 use crate::{Measure, MeasureContext, MeasureEntry};
 use read::{Told, read};
 use series::Seen;
 
 /// The entry in the list of measurements.
-pub const ENTRY: MeasureEntry = MeasureEntry {
-    kind: MeasurementKind {
-        description: Description {
-            name: "otlp",
-            doc: "A percentile of the durations of requests, from OpenTelemetry: Heroku's telemetry drains (Fir), or an app's own exporter.",
-            fields: FIELDS,
-            shorthand: &[],
-        },
-        unit: Unit::Milliseconds,
-        failures_mean_overload: false,
-        default_every: "\"10s\"",
-        check: |values, _| check_token(values),
-    },
+pub const ENTRY: MeasureEntry = told::entry(
+    "otlp",
+    "A percentile of the durations of requests, from OpenTelemetry: Heroku's telemetry drains (Fir), or an app's own exporter.",
+    FIELDS,
     build,
-};
+);
 
 const FIELDS: &[Field] = &[
     TOKEN,
