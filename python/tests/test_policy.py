@@ -112,3 +112,18 @@ def test_check_finds_one_that_is_not_there(bare: Venv, tmp_path: Path) -> None:
     shop(tmp_path, "missing")
     ran = run(bare.program, "check", "--online", cwd=tmp_path, code=1)
     assert "shop.scaling.missing cannot be imported" in ran.stdout
+
+
+def test_it_is_simulated_by_the_same_answers(bare: Venv, tmp_path: Path) -> None:
+    shop(tmp_path, "decide")
+    rows = [f"{1704067200 + 60 * minute},{300 + 900 * (20 <= minute < 50)}" for minute in range(90)]
+    (tmp_path / "traffic.csv").write_text("\n".join(rows))
+    simulate = (bare.program, "simulate", "traffic.csv", "--json")
+    first, again = (json.loads(run(*simulate, cwd=tmp_path).stdout) for _ in range(2))
+    assert first == again
+    (report,) = first["reports"]
+    assert report["name"] == "web" and report["changes"] > 2, report
+    (tmp_path / "autoscalebot.toml").write_text(CONFIG.format(function="raises"))
+    failed = run(*simulate, cwd=tmp_path, code=1)
+    assert "shop.scaling.raises gave no number of dynos 3 times in a row" in failed.stderr
+    assert "ValueError: no idea" in failed.stderr and not failed.stdout

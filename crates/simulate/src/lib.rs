@@ -34,6 +34,6 @@ pub use compare::{Comparison, compare};
 pub use model::{App, Arrivals, Meter, Service, Shape};
 pub use outcome::Report;
 pub use parallel::{OnProgress, Progress};
-pub use run::{Contender, Mode, Scenario, SimulateError, run, run_schedule, run_with};
+pub use run::{Answers, Contender, Mode, Scenario, SimulateError, run, run_schedule, run_with};
 pub use trace::Trace;
 pub use tune::{Parameter, Search, TuneVerdict, Tuned, tune};

@@ -1,11 +1,14 @@
 //! [`run`]: the real core, tick by tick, in the simulated world.
 //!
-//! Each tick reads the meters, decides with [`decide`], waits for what a probe and the scaling call take, sets the quantity, and
+//! Each tick reads the meters, asks whom its policies ask, decides with [`decide`], waits for what a probe and the scaling call take, sets the quantity, and
 //! moves the state with [`settle`], as the engine does. Ticks never stack: one that falls into a call is left out.
 
+use std::fmt;
+use std::sync::Arc;
+
 use autoscalebot_core::{
-    Action, CallOutcome, Dynos, MeasurementSpec, Observation, Reading, Record, Sample, Spec, State, Taken, Unit,
-    decide, settle,
+    Action, Advice, CallOutcome, Dynos, MeasurementSpec, Observation, Question, Reading, Record, Sample, Spec, State,
+    Taken, Unit, decide, questions, settle,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -37,6 +40,31 @@ pub struct Scenario {
     pub price_per_dyno_hour: f64,
     /// The most dynos by which the optimum changes in a minute, 1 or more.
     pub optimum_step: u32,
+    /// Who answers what policies ask outside the core; `None`: nobody, and such policies cannot be simulated.
+    pub answers: Option<Answers>,
+}
+
+/// Who answers what policies ask outside the core, as the engine's advisers do for the daemon. Asked from several threads; its
+/// answer takes no time in the simulated world.
+#[derive(Clone)]
+pub struct Answers(pub Arc<dyn Fn(&Question) -> Advice + Send + Sync>);
+
+impl fmt::Debug for Answers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Answers")
+    }
+}
+
+impl Answers {
+    /// Puts the answers to all questions of a tick into what was seen.
+    fn answer(&self, spec: &Spec, state: &State, seen: &mut Observation) {
+        for question in questions(spec, state, seen) {
+            if seen.advice.len() <= question.index {
+                seen.advice.resize(question.index + 1, None);
+            }
+            seen.advice[question.index] = Some((self.0)(&question));
+        }
+    }
 }
 
 /// How requests are simulated.
@@ -128,6 +156,7 @@ impl Scenario {
             initial_dynos: None,
             price_per_dyno_hour: 0.0,
             optimum_step: 5,
+            answers: None,
         }
     }
 
@@ -184,6 +213,12 @@ impl Scenario {
             return fault(format!("a tick every {} s cannot be: give 0.1 to 86400", contender.every_secs));
         }
         for (measurement, meter) in contender.spec.measurements.iter().zip(&contender.meters) {
+            if self.answers.is_none() && measurement.policy.adviser().is_some() {
+                return fault(format!(
+                    "the measurement {} asks outside, and nobody answers: say who, or decide it otherwise",
+                    measurement.name
+                ));
+            }
             if measurement.unit != meter.unit() {
                 return fault(format!(
                     "the measurement {} counts {}, but its meter reads {}: give a meter of the same unit",
@@ -262,7 +297,10 @@ fn drive(
             break;
         }
         world.advance(now);
-        let (seen, read_secs) = observe(scenario, contender, &mut world, now, &mut errors);
+        let (mut seen, read_secs) = observe(scenario, contender, &mut world, now, &mut errors);
+        if let Some(answers) = &scenario.answers {
+            answers.answer(spec, &state, &mut seen);
+        }
         let record = decide(spec, &state, &seen);
         let outcome = match (record.without_call(), record.desired) {
             (Some(outcome), _) => outcome,

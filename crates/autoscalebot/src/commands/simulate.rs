@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use crate::cli::{ModeName, SimulateArgs, Which};
 use crate::commands::past;
 use crate::fault::Fault;
+use crate::simulate::answers::Functions;
 use crate::simulate::builtin::{self, BUILTINS, Builtin};
 use crate::simulate::input::{self, Asked, Input};
 use crate::simulate::progress::Bar;
@@ -38,15 +39,16 @@ pub(crate) fn simulate(loaded: Option<&Loaded>, args: &SimulateArgs, out: &mut d
     let assertions = args.assertions.as_deref().map(parse).transpose().map_err(Fault::usage)?.unwrap_or_default();
     let input = input(loaded, args)?;
     let own = own(loaded, args, &input)?;
-    let mut err = std::io::stderr().lock();
     for note in input.notes.iter().chain(&service_notes(args, &input)) {
-        writeln!(err, "note: {note}")?;
+        writeln!(std::io::stderr(), "note: {note}")?;
     }
-    let scenario = scenario(args, &input)?;
+    let functions = Functions::of(&own)?;
+    let scenario = Scenario { answers: functions.as_ref().map(Functions::answers), ..scenario(args, &input)? };
     let bounds = bounds(args, &own)?;
     let builtins = builtins(args, own.is_empty())?;
     if args.tune {
-        let task = Task { loaded, own: &own, builtins: &builtins, scenario: &scenario, bounds: &bounds };
+        let functions = functions.as_deref();
+        let task = Task { loaded, own: &own, builtins: &builtins, scenario: &scenario, bounds: &bounds, functions };
         return search(&task, &input, &assertions, args, out);
     }
     let subjects = own.len().max(1);
@@ -57,6 +59,7 @@ pub(crate) fn simulate(loaded: Option<&Loaded>, args: &SimulateArgs, out: &mut d
     let bar = Bar::new();
     let comparison = compare(&scenario, &contenders, &|progress| bar.tell(progress)).map_err(fault)?;
     drop(bar);
+    answered(functions.as_deref())?;
     page(args, &comparison)?;
     if args.json {
         write_json(report::json(&comparison), &input, out)?;
@@ -110,6 +113,14 @@ fn own(loaded: Option<&Loaded>, args: &SimulateArgs, input: &Input) -> Result<Ve
         }
         None => Ok(Vec::new()),
     }
+}
+
+/// How functions in Python did.
+fn answered(functions: Option<&Functions>) -> Result<(), Fault> {
+    for note in functions.map(Functions::end).transpose()?.unwrap_or_default() {
+        writeln!(std::io::stderr(), "note: {note}")?;
+    }
+    Ok(())
 }
 
 /// What was told of service times, and what that is worth.
@@ -235,6 +246,7 @@ struct Task<'a> {
     builtins: &'a [&'static Builtin],
     scenario: &'a Scenario,
     bounds: &'a BoundTables,
+    functions: Option<&'a Functions>,
 }
 
 /// `--tune`: the settings' process, or the built-in policy. What is asserted is about the best on the part not searched, with
@@ -246,7 +258,7 @@ fn search(
     args: &SimulateArgs,
     out: &mut dyn Write,
 ) -> Result<(), Fault> {
-    let Task { loaded, own, builtins, scenario, bounds } = *task;
+    let Task { loaded, own, builtins, scenario, bounds, functions } = *task;
     type Make<'a> = Box<dyn Fn(&str) -> Result<Contender, String> + Sync + 'a>;
     let kinds = AllKinds::new();
     let folder = std::env::current_dir()?;
@@ -289,6 +301,7 @@ fn search(
     let bar = Bar::new();
     let tuned = tune(scenario, &search, &|progress| bar.tell(progress)).map_err(fault)?;
     drop(bar);
+    answered(functions)?;
     if args.html.is_some() {
         let (_, trace) = scenario.trace.split(SEARCHED);
         let unseen = Scenario { trace, seed: scenario.seed.wrapping_add(1), ..scenario.clone() };

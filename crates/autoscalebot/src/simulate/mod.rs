@@ -2,6 +2,7 @@
 //! search may turn, and the command line's model of the app. The command itself is in
 //! [`commands::simulate`](crate::commands::simulate).
 
+pub(crate) mod answers;
 pub(crate) mod builtin;
 mod gaps;
 pub(crate) mod history;

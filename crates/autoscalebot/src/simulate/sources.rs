@@ -95,13 +95,6 @@ fn contender(name: &str, process: &Process) -> Result<Contender, String> {
     }
     let mut meters = Vec::new();
     for (measurement, spec) in process.measure.iter().zip(&process.spec.measurements) {
-        if spec.policy.adviser().is_some() {
-            return Err(format!(
-                "{name}: the measurement {} is decided by a function in Python, which knows only real time: decide it \
-                 otherwise to simulate it",
-                spec.name
-            ));
-        }
         meters.push(meter(measurement, spec.unit).ok_or_else(|| {
             format!(
                 "{name}: the measurement {} asks the app how many dynos it wants, which no model can tell: leave it out",

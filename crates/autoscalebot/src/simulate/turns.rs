@@ -10,8 +10,8 @@ use toml::{Table, Value};
 /// A parameter is tried at so many times the value it has.
 const FACTORS: [f64; 11] = [0.4, 0.55, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0];
 
-/// What is so about the app is nothing to choose.
-const FACTS: [&str; 1] = ["at_once"];
+/// What is so about the app, or about asking it, is nothing to choose.
+const FACTS: [&str; 2] = ["at_once", "timeout"];
 
 /// Settings of one process with their numbers.
 #[derive(Debug, Clone)]
