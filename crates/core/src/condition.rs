@@ -57,6 +57,14 @@ conditions! {
     StoreFailing = "store_failing", "the store cannot be written, so a restart would forget what is decided now";
 }
 
+impl Condition {
+    /// Whether the sentence of a decision bears on it. The store and the month's pace are beside what a tick decides: there the
+    /// meaning alone says what is so.
+    pub fn shows_in_decisions(self) -> bool {
+        !matches!(self, Self::BudgetShort | Self::StoreFailing)
+    }
+}
+
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -82,6 +82,10 @@ impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (app, process) = (&self.app, &self.process);
         let why = self.record.sentence();
+        let because = |condition: &Condition| match condition.shows_in_decisions() {
+            true => format!(": {why}"),
+            false => String::new(),
+        };
         match &self.kind {
             EventKind::Decided => {
                 write!(f, "{app}/{process}: {}", self.record.verdict.as_str())?;
@@ -97,12 +101,15 @@ impl fmt::Display for Event {
             }
             EventKind::Scaled { from, to } => write!(f, "{app}/{process}: scaled from {from} to {to} dynos: {why}"),
             EventKind::ScaleFailed => write!(f, "{app}/{process}: could not scale: {why}"),
-            EventKind::ConditionBegan(condition) => write!(f, "{app}/{process}: {} began: {why}", condition.meaning()),
+            EventKind::ConditionBegan(condition) => {
+                write!(f, "{app}/{process}: {} began{}", condition.meaning(), because(condition))
+            }
             EventKind::ConditionEnded(condition, since) => {
                 write!(f, "{app}/{process}: ended after {}: {}", Ago(*since, self.at), condition.meaning())
             }
             EventKind::ConditionHolds(condition, since) => {
-                write!(f, "{app}/{process}: still so after {}: {}: {why}", Ago(*since, self.at), condition.meaning())
+                let (after, meaning) = (Ago(*since, self.at), condition.meaning());
+                write!(f, "{app}/{process}: still so after {after}: {meaning}{}", because(condition))
             }
         }
     }

@@ -104,8 +104,10 @@ impl Notify for Console {
 mod tests {
     use std::time::Duration;
 
+    use autoscalebot_core::{Condition, EventKind};
+
     use super::*;
-    use crate::fixture::{Paper, scaled};
+    use crate::fixture::{Paper, at, event, scaled};
 
     /// A pipe that nobody reads, or that is closed.
     struct Pipe {
@@ -139,6 +141,23 @@ mod tests {
             "2012-07-10T03:59:00Z shop/web: scaled from 3 to 4 dynos: heartbeat: 3 readings in a row were too high\n\
              2012-07-10T03:59:30Z a b [2J/web: scaled from 3 to 4 dynos: heartbeat: 3 readings in a row were too high\n"
         );
+    }
+
+    #[tokio::test]
+    async fn what_a_decision_does_not_bear_on_is_told_without_its_reason() {
+        let paper = Paper::default();
+        let console = Console::new(paper.clone()).unwrap();
+        for condition in [Condition::BudgetSpent, Condition::BudgetShort, Condition::StoreFailing] {
+            console.send(&event(0, EventKind::ConditionBegan(condition), &[condition])).await.unwrap();
+        }
+        console.send(&event(60, EventKind::ConditionHolds(Condition::StoreFailing, at(0)), &[])).await.unwrap();
+        let text = paper.text();
+        let lines: Vec<_> = text.lines().map(|line| line.split_once("shop/web: ").unwrap().1).collect();
+        let failing = "the store cannot be written, so a restart would forget what is decided now";
+        assert_eq!(lines[0], "the budget of this month is used up began: heartbeat: 3 readings in a row were too high");
+        assert_eq!(lines[1], "at the pace so far, the budget is used up before the month ends began");
+        assert_eq!(lines[2], format!("{failing} began"));
+        assert_eq!(lines[3], format!("still so after 1 min: {failing}"));
     }
 
     #[tokio::test]
