@@ -47,6 +47,7 @@ fn every_settings_block_loads() {
         for block in blocks(&std::fs::read_to_string(&page).unwrap()) {
             let folder = Folder::with(&block);
             folder.write("Procfile", "web: true\nworker: true\n");
+            folder.certify("certificate.pem", "key.pem");
             let ran = folder.run(&["check"]);
             assert_eq!(ran.code, Some(0), "{}:\n{block}\n{}", page.display(), ran.err);
             checked += 1;

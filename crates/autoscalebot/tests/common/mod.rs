@@ -38,6 +38,13 @@ impl Folder {
         std::fs::write(self.path().join(name), text).unwrap();
     }
 
+    /// Writes a certificate for `localhost` that nobody signed, and its key.
+    pub fn certify(&self, certificate: &str, key: &str) {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        self.write(certificate, &made.cert.pem());
+        self.write(key, &made.signing_key.serialize_pem());
+    }
+
     pub fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.path().join(name)).unwrap()
     }
