@@ -28,8 +28,8 @@ fn every_policy_has_its_picture() {
 #[test]
 fn the_command_draws_the_same_again() {
     let folder = tempfile::tempdir().unwrap();
-    // Of the cheap ones: times, a sum over dynos, and a rule in Python.
-    let names = ["consecutive", "python", "target"];
+    // Of the cheap ones: times, a sum over dynos, a rule in Python, and a gate.
+    let names = ["consecutive", "python", "stabilization", "target"];
     let drawn = Command::new(root().join("scripts/plot-policies"))
         .args(["--into", folder.path().to_str().unwrap()])
         .args(names)
