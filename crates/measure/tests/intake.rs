@@ -84,6 +84,15 @@ async fn each_process_hears_of_its_own_dynos() {
     world.drain(&[(world.now(), "web.1", OK), (world.now(), "api.3", "service=700ms status=200")]);
     near(value(&web).await, 100.0);
     near(value(&api).await, 701.0);
+    // A name that only begins alike is another's.
+    for dyno in ["web2.1", "web-canary.1", "webs", "apis.1", "ap.1"] {
+        world.drain(&[(world.now(), dyno, "service=9000ms status=200"); 30]);
+    }
+    near(value(&web).await, 100.0);
+    near(value(&api).await, 701.0);
+    // One without a number is its own.
+    world.drain(&[(world.now(), "web", "service=9000ms status=200"); 30]);
+    near(value(&web).await, 9_000.0);
 }
 
 #[tokio::test]
@@ -158,9 +167,20 @@ async fn an_overload_is_shed_and_said_and_ends() {
     let path = format!("/drains/{TOKEN}");
     let admit = || world.intake.admit("POST", &path, &HeaderMap::new());
     let held: Vec<_> = std::iter::from_fn(|| admit().ok()).take(100).collect();
-    assert_eq!(held.len(), 32, "a megabyte each");
+    assert_eq!(held.len(), 16, "a megabyte each: half of the room");
     assert_eq!(admit().unwrap_err().status, 200);
     assert!(world.intake.counts().shed > 0);
+    // The other half is left to the others.
+    let _reports = world.measure("judoscale", "web", &[]);
+    let reports = format!("/judoscale/{TOKEN}/v3/reports");
+    let admit_report = || world.intake.admit("POST", &reports, &HeaderMap::new());
+    let others: Vec<_> = std::iter::from_fn(|| admit_report().ok()).take(100).collect();
+    assert_eq!(others.len(), 4, "four megabytes each");
+    let _samples = world.measure("push", "web", &[]);
+    let samples = format!("/samples/{TOKEN}");
+    assert_eq!(world.intake.admit("POST", &samples, &HeaderMap::new()).unwrap_err().status, 200, "all is taken");
+    drop(others);
+    assert!(world.intake.admit("POST", &samples, &HeaderMap::new()).is_ok());
     drop(held);
     assert!(admit().is_ok());
     let long: HeaderMap = [("content-length".parse().unwrap(), "99999999".parse().unwrap())].into_iter().collect();

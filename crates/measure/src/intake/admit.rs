@@ -29,6 +29,8 @@ use crate::{autoscale_agent, dynoscale, hirefire, judoscale, otlp, push};
 
 /// The most bytes of bodies under way at a time.
 const ROOM: usize = 32 << 20;
+/// The most of them that one sender may have, so that it takes no other's.
+const SHARE: usize = ROOM / 2;
 /// The shortest token that is looked at; the longest.
 const TOKEN: std::ops::RangeInclusive<usize> = 1..=256;
 
@@ -85,12 +87,24 @@ pub struct Ticket {
 /// Bytes that are kept free for a body.
 struct Room {
     bytes: usize,
-    under_way: Arc<AtomicUsize>,
+    intake: Arc<Intake>,
+    source: Arc<Source>,
+}
+
+impl Room {
+    /// Keeps them free; none where there are no more, for all or for this sender.
+    fn keep(bytes: usize, intake: &Arc<Intake>, source: &Arc<Source>) -> Option<Self> {
+        let take = |under_way: &AtomicUsize| under_way.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        let (of_all, of_it) = (take(&intake.under_way), take(&source.under_way));
+        let room = Self { bytes, intake: Arc::clone(intake), source: Arc::clone(source) };
+        (of_all <= ROOM && of_it <= SHARE).then_some(room)
+    }
 }
 
 impl Drop for Room {
     fn drop(&mut self) {
-        self.under_way.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.intake.under_way.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.source.under_way.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -131,14 +145,11 @@ impl Intake {
         if length.is_some_and(|length| length > limit) {
             return Err(refused(call.map_or(Reply::TOO_LARGE, otlp::Call::too_large)));
         }
-        let bytes = length.unwrap_or(limit);
-        let before = self.under_way.fetch_add(bytes, Ordering::Relaxed);
-        let room = Room { bytes, under_way: Arc::clone(&self.under_way) };
-        if before.saturating_add(bytes) > ROOM {
+        let Some(room) = Room::keep(length.unwrap_or(limit), self, &source) else {
             add(&source.counters.shed, 1);
             source.lose(self.now().as_millisecond());
             return Err(call.map_or_else(|| good(sender), otlp::Call::busy));
-        }
+        };
         let id = header(headers, "logplex-frame-id").filter(|_| sender == Sender::Drain);
         let id = id.map(|id| self.id(id.as_bytes()));
         Ok(Ticket { intake: Arc::clone(self), source, limit, id, call, room })

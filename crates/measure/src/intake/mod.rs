@@ -58,7 +58,7 @@ pub struct Intake {
     /// What belongs to no sender.
     counters: Counters,
     /// Bytes of bodies that are being read or worked on.
-    under_way: Arc<AtomicUsize>,
+    under_way: AtomicUsize,
     ids: RandomState,
 }
 
@@ -84,7 +84,7 @@ impl Intake {
             tokens: Tokens::default(),
             local: RwLock::default(),
             counters: Counters::default(),
-            under_way: Arc::default(),
+            under_way: AtomicUsize::default(),
             ids: RandomState::new(),
         }
     }

@@ -1,7 +1,7 @@
 //! One sender and what it told: when it was heard, its clock, and the [`Tap`]s through which measurements listen to it.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::Notify;
@@ -67,6 +67,8 @@ pub(crate) struct Source {
     pub(crate) owner: Box<str>,
     /// What came from it.
     pub(crate) counters: Counters,
+    /// Bytes of its bodies that are being read or worked on.
+    pub(crate) under_way: AtomicUsize,
     state: Mutex<State>,
     taps: Mutex<Vec<Weak<Tap>>>,
     /// When it was heard first and last, in milliseconds; 0: never.
@@ -163,6 +165,7 @@ impl Source {
             sender,
             owner: owner.into(),
             counters: Counters::default(),
+            under_way: AtomicUsize::default(),
             state: Mutex::default(),
             taps: Mutex::default(),
             since: AtomicI64::new(0),
