@@ -12,6 +12,11 @@ use super::tally::{Seen, Tally};
 const CHUNK: usize = 1 << 20;
 /// A line of more is none, and is left out.
 const LONGEST_LINE: usize = 1 << 20;
+/// So much at the end of what was read waits for what follows. In a frame that is cut, another may seem to stand: of `290 <158>…`
+/// the 90 bytes after `90 `, where they end with what was read. Frames of log drains have some 10 kB at most.
+const HELD_BACK: usize = 1 << 15;
+/// More than this without a frame holds none: no count has so many digits.
+const LONGEST_GARBAGE: usize = 1 << 24;
 
 /// What a file is, by what stands in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,14 +72,25 @@ pub(crate) struct Held {
 }
 
 /// Reads a recording to its end.
-pub(crate) fn read(mut from: impl Read, form: Form, range: Range, tally: &mut Tally) -> std::io::Result<Held> {
+pub(crate) fn read(from: impl Read, form: Form, range: Range, tally: &mut Tally) -> std::io::Result<Held> {
+    read_by(CHUNK, HELD_BACK, from, form, range, tally)
+}
+
+fn read_by(
+    chunk: usize,
+    held_back: usize,
+    mut from: impl Read,
+    form: Form,
+    range: Range,
+    tally: &mut Tally,
+) -> std::io::Result<Held> {
     let mut reader = Reader { range, tally, held: Held::default() };
-    let mut buffer = Vec::with_capacity(2 * CHUNK);
+    let mut buffer = Vec::with_capacity(2 * chunk);
     loop {
-        let got = from.by_ref().take(CHUNK as u64).read_to_end(&mut buffer)?;
+        let got = from.by_ref().take(chunk as u64).read_to_end(&mut buffer)?;
         let end = got == 0;
         let used = match form {
-            Form::Frames => reader.frames(&buffer, end),
+            Form::Frames => reader.frames(&buffer, if end { 0 } else { held_back }),
             _ => reader.lines(&buffer, end),
         };
         buffer.drain(..used);
@@ -112,24 +128,32 @@ impl Reader<'_> {
         whole
     }
 
-    /// Whole frames; how many bytes they have, with what lies between them.
-    fn frames(&mut self, bytes: &[u8], end: bool) -> usize {
+    /// The frames that end before what is held back; how many bytes they have, with what lies between them.
+    fn frames(&mut self, bytes: &[u8], held_back: usize) -> usize {
         let mut frames = Frames::new(bytes);
-        for frame in frames.by_ref() {
+        let (mut used, mut garbage) = (0, 0);
+        while let Some(frame) = frames.next() {
+            let end = frame.as_ptr() as usize - bytes.as_ptr() as usize + frame.len();
+            if end + held_back > bytes.len() {
+                break;
+            }
+            (used, garbage) = (end, frames.torn().garbage_bytes);
             match Message::parse(frame) {
                 Some(message) => self.message(&message),
                 None => self.held.odd += 1,
             }
         }
-        let torn = frames.torn();
-        self.held.garbage_bytes += torn.garbage_bytes;
-        // A frame that goes beyond what was read is whole with what follows.
-        let rest = usize::try_from(torn.truncated_bytes).unwrap_or(0);
-        if end {
-            self.held.garbage_bytes += torn.truncated_bytes;
+        if held_back == 0 {
+            let torn = frames.torn();
+            self.held.garbage_bytes += torn.garbage_bytes + torn.truncated_bytes;
             return bytes.len();
         }
-        bytes.len() - rest
+        if used == 0 && bytes.len() > LONGEST_GARBAGE {
+            used = bytes.len() - held_back;
+            garbage = used as u64;
+        }
+        self.held.garbage_bytes += garbage;
+        used
     }
 
     #[inline]
@@ -273,6 +297,29 @@ mod tests {
             let held = read(text.as_bytes(), form, ALL, &mut tally).unwrap();
             assert_eq!((held.requests, held.odd, held.garbage_bytes), (count as u64, 0, 0), "{form:?}");
         }
+    }
+
+    #[test]
+    fn no_cut_makes_a_frame_of_a_part_of_one() {
+        let text = frames(100);
+        for chunk in 1000..1300 {
+            let mut tally = Tally::new(Some(60));
+            let held = read_by(chunk, 700, text.as_bytes(), Form::Frames, ALL, &mut tally).unwrap();
+            assert_eq!((held.requests, held.odd, held.garbage_bytes), (100, 0, 0), "{chunk}");
+        }
+    }
+
+    #[test]
+    fn garbage_between_frames_is_counted_once() {
+        let text = format!("{}{}{}{}", frames(30), "no frame at all ".repeat(40), frames(30), "99 <1");
+        for chunk in [500, 1000, 5000] {
+            let mut tally = Tally::new(Some(60));
+            let held = read_by(chunk, 700, text.as_bytes(), Form::Frames, ALL, &mut tally).unwrap();
+            assert_eq!((held.requests, held.garbage_bytes), (60, 640 + 5), "{chunk}");
+        }
+        let endless = vec![b'x'; 40 << 20];
+        let held = read(endless.as_slice(), Form::Frames, ALL, &mut Tally::new(None)).unwrap();
+        assert_eq!((held.requests, held.garbage_bytes), (0, 40 << 20));
     }
 
     #[test]
