@@ -1,9 +1,10 @@
 //! Each settings block of the documentation loads, and each example.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot build its input fails")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot build its input fails")]
 
 use std::path::{Path, PathBuf};
 
+use autoscalebot_core::fields::Description;
 use common::Folder;
 
 mod common;
@@ -72,19 +73,29 @@ fn every_example_loads() {
     }
 }
 
+/// Every kind that has a page of its own, by the folder of the pages.
+fn kinds() -> [(&'static str, Vec<Description>); 4] {
+    [
+        ("measurements", autoscalebot_measure::MEASUREMENTS.iter().map(|entry| entry.kind.description).collect()),
+        ("notifications", autoscalebot_notify::CHANNELS.iter().map(|entry| entry.kind.description).collect()),
+        ("platforms", autoscalebot_platform::PLATFORMS.iter().map(|entry| entry.kind.description).collect()),
+        ("policies", autoscalebot_core::policy::POLICIES.iter().map(|kind| kind.description).collect()),
+    ]
+}
+
 #[test]
 fn every_kind_has_its_page_and_every_link_its_file() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let named = |folder: &str, names: &mut dyn Iterator<Item = &'static str>| {
-        for name in names {
-            let page = root.join("docs").join(folder).join(format!("{name}.md"));
-            assert!(page.exists(), "{} is missing", page.display());
+    for (folder, kinds) in kinds() {
+        for kind in kinds {
+            let page = root.join("docs").join(folder).join(format!("{}.md", kind.name));
+            let text = std::fs::read_to_string(&page).unwrap_or_else(|error| panic!("{}: {error}", page.display()));
+            for field in kind.fields {
+                let named = text.contains(&format!("`{}`", field.name));
+                assert!(named, "{} does not tell of {}", page.display(), field.name);
+            }
         }
-    };
-    named("measurements", &mut autoscalebot_measure::MEASUREMENTS.iter().map(|e| e.kind.description.name));
-    named("platforms", &mut autoscalebot_platform::PLATFORMS.iter().map(|e| e.kind.description.name));
-    named("notifications", &mut autoscalebot_notify::CHANNELS.iter().map(|e| e.kind.description.name));
-    named("policies", &mut autoscalebot_core::policy::POLICIES.iter().map(|e| e.description.name));
+    }
     let mut pages = vec![root.join("README.md"), root.join("CONTRIBUTING.md"), root.join("ARCHITECTURE.md")];
     files(&root.join("docs"), "md", &mut pages);
     for page in pages {
@@ -112,11 +123,10 @@ fn without_code(page: &str) -> String {
 
 #[test]
 fn the_lists_are_in_order() {
-    let sorted = |names: Vec<&str>| assert!(names.is_sorted(), "{names:?}");
-    sorted(autoscalebot_measure::MEASUREMENTS.iter().map(|e| e.kind.description.name).collect());
-    sorted(autoscalebot_platform::PLATFORMS.iter().map(|e| e.kind.description.name).collect());
-    sorted(autoscalebot_notify::CHANNELS.iter().map(|e| e.kind.description.name).collect());
-    sorted(autoscalebot_core::policy::POLICIES.iter().map(|e| e.description.name).collect());
+    for (folder, kinds) in kinds() {
+        let names: Vec<_> = kinds.iter().map(|kind| kind.name).collect();
+        assert!(names.is_sorted(), "{folder}: {names:?}");
+    }
 }
 
 #[test]

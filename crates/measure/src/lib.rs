@@ -131,26 +131,3 @@ pub const MEASUREMENTS: &[MeasureEntry] = &[
     solid_queue::ENTRY,
     sql::ENTRY,
 ];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_list_is_alphabetical_and_each_kind_has_its_page() {
-        let names: Vec<_> = MEASUREMENTS.iter().map(|entry| entry.kind.description.name).collect();
-        assert!(names.is_sorted(), "{names:?}");
-        for entry in MEASUREMENTS {
-            let name = entry.kind.description.name;
-            let page = format!("{}/../../docs/measurements/{name}.md", env!("CARGO_MANIFEST_DIR"));
-            let page = std::fs::read_to_string(&page).unwrap_or_else(|error| panic!("{page}: {error}"));
-            for field in entry.kind.description.fields {
-                assert!(
-                    page.contains(&format!("`{}`", field.name)),
-                    "{name}: the page does not tell of {}",
-                    field.name
-                );
-            }
-        }
-    }
-}
