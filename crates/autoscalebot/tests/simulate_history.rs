@@ -219,6 +219,45 @@ fn minutes_without_a_rate_are_no_zero() {
     assert_eq!(report(ran)["input"]["bridged_minutes"], 30);
 }
 
+/// What a page shows to be typed in, with its lines put together.
+fn shown(page: &str, command: &str) -> Vec<String> {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(page);
+    let text = std::fs::read_to_string(page).unwrap().replace("\\\n", " ");
+    let begins = format!("    autoscalebot {command} ");
+    text.lines().filter_map(|line| line.strip_prefix(&begins).map(|rest| format!("{command} {rest}"))).collect()
+}
+
+#[test]
+fn what_the_pages_show_works() {
+    let folder = folder(ROUTER);
+    ticks(&folder, &sqlite(&folder), (0..86_400).step_by(30), routed);
+    let day = folder.run(&["history", "--replay-format"]).expect(0);
+    folder.write("day.jsonl", &day.out);
+    let line = |second: i64| {
+        format!(
+            "{} heroku[router]: at=info method=GET path=\"/\" host=x dyno=web.1 connect=1ms service=80ms status=200 bytes=1\n",
+            at(second)
+        )
+    };
+    folder.write("shop.log", &(0..600).map(line).collect::<String>());
+    let mut ran = 0;
+    for command in [shown("simulate.md", "simulate"), shown("commands/replay.md", "replay")].concat() {
+        // The traces of the examples are long; a word in capitals stands for something else.
+        if command.contains("examples/") || command.contains("TRA") {
+            continue;
+        }
+        let program = env!("CARGO_BIN_EXE_autoscalebot");
+        let done = std::process::Command::new("sh")
+            .args(["-c", &format!("{program} {command}")])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{command}: {}", String::from_utf8_lossy(&done.stderr));
+        ran += 1;
+    }
+    assert_eq!(ran, 3, "a file, the store, a replay");
+}
+
 /// A daemon, its proxy and its dyno; its log lines are a recording, and its store is read while it writes.
 #[test]
 fn a_daemon_that_runs_leaves_both() {

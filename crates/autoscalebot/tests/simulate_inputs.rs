@@ -53,8 +53,9 @@ fn ninety_minutes() -> Vec<Said> {
 /// As `heroku logs` shows it.
 fn shown(said: &[Said]) -> String {
     said.iter().fold(String::new(), |mut text, (second, source, process, words)| {
-        writeln!(text, "{:.6} {source}[{process}]: {words}", at(*second)).unwrap();
-        text.replace('Z', "+00:00")
+        let at = format!("{:.6}", at(*second)).replace('Z', "+00:00");
+        writeln!(text, "{at} {source}[{process}]: {words}").unwrap();
+        text
     })
 }
 
@@ -88,7 +89,7 @@ fn json(ran: &Ran) -> Value {
 fn bodies_of_a_drain_are_a_trace() {
     let folder = folder("drain", recorded());
     std::fs::write(folder.path().join("drain.gz"), gzip(&recorded())).unwrap();
-    let ran = folder.run(&["simulate", "drain", "--json", "--mode", "fluid"]).expect(0);
+    let ran = folder.run(&["simulate", "drain", "--json", "--policy", "2.1"]).expect(0);
     let report = json(&ran);
     let input = &report["input"];
     assert_eq!(
@@ -100,7 +101,7 @@ fn bodies_of_a_drain_are_a_trace() {
     assert!(ran.err.contains("17 requests of web in steps of 1 s"), "{}", ran.err);
     assert!(ran.err.contains("492 lines were lost"), "{}", ran.err);
     assert!(ran.err.contains("too few answers tell how long"), "{}", ran.err);
-    let packed = folder.run(&["simulate", "drain.gz", "--json", "--mode", "fluid"]).expect(0);
+    let packed = folder.run(&["simulate", "drain.gz", "--json", "--policy", "2.1"]).expect(0);
     assert_eq!(json(&packed)["reports"], report["reports"]);
 }
 
@@ -109,7 +110,7 @@ fn lines_frames_and_a_pipe_are_the_same_traffic_and_tell_the_service_time() {
     let said = ninety_minutes();
     let folder = folder("lines.log", shown(&said));
     folder.write("frames.log", &framed(&said));
-    let run = |name: &str| json(&folder.run(&["simulate", name, "--json", "--policy", "recommended"]).expect(0));
+    let run = |name: &str| json(&folder.run(&["simulate", name, "--json", "--policy", "2.1"]).expect(0));
     let (lines, frames) = (run("lines.log"), run("frames.log"));
     assert_eq!(lines["input"], frames["input"]);
     assert_eq!(lines["reports"][0]["dyno_hours"], frames["reports"][0]["dyno_hours"]);
@@ -121,11 +122,11 @@ fn lines_frames_and_a_pipe_are_the_same_traffic_and_tell_the_service_time() {
     let scv = service["scv"].to_string();
     let mean = format!("{}us", service["mean_secs"].as_f64().unwrap() * 1e6);
     let (shape, told) = (format!("lognormal:{scv}"), ["--service", &mean, "--shape"]);
-    let by_hand = [&["simulate", "lines.log", "--json", "--policy", "recommended"], &told[..], &[&shape]].concat();
+    let by_hand = [&["simulate", "lines.log", "--json", "--policy", "2.1"], &told[..], &[&shape]].concat();
     let by_hand = json(&folder.run(&by_hand).expect(0));
     assert_eq!(by_hand["reports"][0]["p95_secs"], lines["reports"][0]["p95_secs"]);
     let mut child = folder
-        .command(&["simulate", "-", "--json", "--policy", "recommended"])
+        .command(&["simulate", "-", "--json", "--policy", "2.1"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -186,7 +187,7 @@ fn a_process_a_step_and_a_page_can_be_chosen() {
     let ran = folder.run(&["simulate", "two.log", "--process", "worker"]).expect(2);
     assert!(ran.err.contains("no request of worker is in it: name with --process one of api, web"), "{}", ran.err);
     let args = ["simulate", "two.log", "--process", "api", "--step", "5m", "--json", "--html", "page.html"];
-    let report = json(&folder.run(&args).expect(0));
+    let report = json(&folder.run(&[&args[..], &["--policy", "2.1"]].concat()).expect(0));
     assert_eq!((&report["input"]["process"], &report["input"]["step_secs"]), (&"api".into(), &300.into()));
     assert!(folder.read("page.html").contains("<svg"));
 }
