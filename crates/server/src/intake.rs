@@ -17,6 +17,8 @@ use futures_util::StreamExt;
 
 use crate::places::Seat;
 
+/// The longest that a body may take; Heroku gives up sooner. Room is kept for it so long.
+const COMING: Duration = Duration::from_secs(10);
 /// How much of a body that is not wanted is read, in bytes.
 const PASSED_OVER: usize = 4 << 20;
 /// For how long it is read.
@@ -26,10 +28,14 @@ const PASSING_OVER: Duration = Duration::from_secs(5);
 pub(crate) async fn take(intake: &Arc<Intake>, path: &str, request: Request) -> Response {
     let seat = request.extensions().get::<Seat>().cloned();
     let (reply, known) = match intake.admit(request.method().as_str(), path, request.headers()) {
-        Ok(ticket) => match to_bytes(request.into_body(), ticket.limit()).await {
-            Ok(body) => (ticket.accept(&body), true),
-            Err(_) => (ticket.too_large(), true),
-        },
+        Ok(ticket) => {
+            let body = to_bytes(request.into_body(), ticket.limit());
+            match tokio::time::timeout(COMING, body).await {
+                Ok(Ok(body)) => (ticket.accept(&body), true),
+                Ok(Err(_)) => (ticket.too_large(), true),
+                Err(_) => (ticket.too_slow(), false),
+            }
+        }
         Err(reply) => {
             let _ = tokio::time::timeout(PASSING_OVER, pass_over(request.into_body())).await;
             // Whom there is no room for now is known.

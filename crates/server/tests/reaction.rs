@@ -18,12 +18,14 @@ use autoscalebot_notify::deliver::Desk;
 use autoscalebot_platform::{Change, Formation, Platform, PlatformError, Scaled};
 use autoscalebot_server::{Bound, Options, Server, Setup};
 use autoscalebot_store::Store;
-use axum::http::HeaderMap;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+use tower::ServiceExt;
 
 const TOKEN: &str = "token-EXAMPLE-1234";
 
@@ -193,10 +195,9 @@ async fn a_breach_is_acted_upon_within_a_second_in_virtual_time() {
     }
 }
 
-/// A server on a free port, over this engine.
-async fn serve(engine: &Engine, intake: &Arc<Intake>, options: Options) -> Server {
-    let setup = Setup {
-        options: options.clone(),
+fn setup(engine: &Engine, intake: &Arc<Intake>, options: Options) -> Setup {
+    Setup {
+        options,
         processes: Vec::new(),
         board: engine.board(),
         events: engine.events(),
@@ -205,8 +206,12 @@ async fn serve(engine: &Engine, intake: &Arc<Intake>, options: Options) -> Serve
         intake: Arc::clone(intake),
         clock: Arc::new(SystemClock),
         dry_run: false,
-    };
-    Bound::listen(options).await.unwrap().serve(setup)
+    }
+}
+
+/// A server on a free port, over this engine.
+async fn serve(engine: &Engine, intake: &Arc<Intake>, options: Options) -> Server {
+    Bound::listen(options.clone()).await.unwrap().serve(setup(engine, intake, options))
 }
 
 /// Breaches one after the other over a real socket; how long each took.
@@ -271,4 +276,24 @@ async fn what_is_for_the_intake_needs_no_other_right_and_the_rest_goes_its_way()
     assert_eq!(post("/drains/token-EXAMPLE-9999", Vec::new()).await, 403);
     assert_eq!(post(&format!("/drains/{TOKEN}"), vec![b'x'; 2 << 20]).await, 413);
     assert_eq!(post("/api/v1/none", Vec::new()).await, 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_come_is_refused_and_holds_no_room() {
+    let intake = Arc::new(Intake::default());
+    let calls = Arc::new(Calls::default());
+    let engine = engine("router", &intake, &calls, Arc::new(SystemClock));
+    let (router, _follow) =
+        autoscalebot_server::service(setup(&engine, &intake, Options::local("127.0.0.1:1".parse().unwrap())));
+    let stuck = || {
+        let body = Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+        router.clone().oneshot(Request::post(format!("/drains/{TOKEN}")).body(body).unwrap())
+    };
+    // Half of the room is a sender's; who comes after those is let go at once, or as soon as its own body would be over.
+    for answer in futures_util::future::join_all((0..20).map(|_| stuck())).await {
+        assert!(matches!(answer.unwrap().status().as_u16(), 200 | 408));
+    }
+    let counts = intake.counts();
+    assert_eq!((counts.refused, counts.shed), (16, 4), "{counts:?}");
+    assert_eq!(stuck().await.unwrap().status(), 408, "there is room again");
 }

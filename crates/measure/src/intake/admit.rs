@@ -70,6 +70,8 @@ impl Reply {
 
     /// That the body is longer than [`Ticket::limit`].
     pub const TOO_LARGE: Self = Self::text(413, "the body is too large\n");
+    /// That the body does not come.
+    pub const TOO_SLOW: Self = Self::text(408, "the body came too slowly\n");
 }
 
 /// A request that may send its body. Room is kept for it until it is dropped.
@@ -166,6 +168,12 @@ impl Ticket {
     pub fn too_large(&self) -> Reply {
         add(&self.source.counters.refused, 1);
         self.call.map_or(Reply::TOO_LARGE, otlp::Call::too_large)
+    }
+
+    /// What to answer where the body does not come. Telemetry may come again.
+    pub fn too_slow(&self) -> Reply {
+        add(&self.source.counters.refused, 1);
+        self.call.map_or(Reply::TOO_SLOW, otlp::Call::busy)
     }
 
     /// Takes the body.
