@@ -3,7 +3,8 @@
 //!
 //! Start at `routes.rs`: one table of every route, from which the router and the OpenAPI document are made. `state.rs` is what
 //! the handlers see, `guard.rs` and `access.rs` who may ask, `past.rs` what is told of the past, `follow.rs` how the engine's
-//! events come in. The dashboard is in `assets/`, written by hand; it asks the API and nothing else.
+//! events come in, `serve.rs` and `tls.rs` how connections do. The dashboard is in `assets/`, written by hand; it asks the API
+//! and nothing else.
 
 mod access;
 mod api;
