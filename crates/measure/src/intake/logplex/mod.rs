@@ -86,12 +86,15 @@ impl<'a> Batch<'a> {
     }
 }
 
+/// The most lines that one notice is believed: the counter of them must never come round to zero.
+const MOST_LOST: u64 = 1_000_000_000;
+
 /// How many lines a notice says are gone: `Error L10 (output buffer overflow): 491 messages dropped since …`, or
 /// `Error L10 (drain backlog): 3 lines lost.`
 pub fn lost(text: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(text).ok()?.strip_prefix("Error L10")?;
     let (_, after) = text.split_once("): ")?;
-    after.split(' ').next()?.parse().ok()
+    after.split(' ').next()?.parse::<u64>().ok().map(|lines| lines.min(MOST_LOST))
 }
 
 #[cfg(test)]

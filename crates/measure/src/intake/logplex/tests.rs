@@ -86,6 +86,7 @@ fn a28_frames_are_split_by_their_length_in_bytes() {
     assert_eq!(messages.len(), 3);
     assert_eq!(messages[2].text, "café ✓ ok".as_bytes());
     assert_eq!(Batch::read(A28.as_bytes()).lost, 3);
+    assert_eq!(lost(b"Error L10 (x): 18446744073709551615 messages dropped since y."), Some(MOST_LOST));
 
     let cut = &A28.as_bytes()[..A28.len() - 5];
     let batch = Batch::read(cut);
