@@ -168,7 +168,7 @@ fn recorded(name: &str, held: &Held, tally: Tally, asked: &Asked<'_>) -> Result<
         "lost": held.lost,
         "service": counted.fit,
     });
-    Ok(finish(name, counted, notes, told, asked.scale)?)
+    finish(name, counted, notes, told, asked.scale)
 }
 
 /// The trace of what was counted.
