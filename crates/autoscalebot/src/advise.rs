@@ -1,15 +1,27 @@
-//! Advice from a function in Python, for the policy of that name: asked in the same child process as notification backends.
+//! Whoever answers what policies ask outside the core: a function in Python, in the same child process as notification backends;
+//! or the seasons that were learned from the store ([`Seasons`]).
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use autoscalebot_core::policy::Adviser;
+use autoscalebot_core::policy::{self, Adviser};
 use autoscalebot_core::{Advice, Question};
 use autoscalebot_engine::Advise;
 use autoscalebot_notify::python::{Host, Python};
+use jiff::SignedDuration;
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+use crate::seasons::Seasons;
+
+/// The one to ask for a measurement.
+pub(crate) fn whom(adviser: &Adviser, seasons: impl FnOnce(SignedDuration) -> Seasons) -> Arc<dyn Advise> {
+    match adviser {
+        Adviser::Function(function) => Arc::new(Function::new(function)),
+        Adviser::Seasons { ahead } => Arc::new(seasons(*ahead)),
+    }
+}
 
 /// A function in Python.
 #[derive(Debug)]
@@ -27,14 +39,14 @@ struct Answer {
 }
 
 impl Function {
-    pub(crate) fn new(adviser: &Adviser) -> Self {
+    pub(crate) fn new(function: &policy::Function) -> Self {
         let python = Python::at_hand(
-            adviser.interpreter.as_deref(),
-            adviser.django_settings.as_deref(),
-            adviser.path.as_deref(),
+            function.interpreter.as_deref(),
+            function.django_settings.as_deref(),
+            function.path.as_deref(),
         );
-        let timeout = Duration::try_from(adviser.timeout).unwrap_or_default();
-        Self { name: adviser.function.clone(), timeout, host: Host::shared(python) }
+        let timeout = Duration::try_from(function.timeout).unwrap_or_default();
+        Self { name: function.function.clone(), timeout, host: Host::shared(python) }
     }
 
     async fn ask(&self, request: Value, timeout: Duration) -> Result<Value, String> {
@@ -51,14 +63,14 @@ impl Advise for Function {
             serde_json::from_value::<Answer>(answer).map_err(|_| "the answer is no number of dynos".to_owned())
         });
         match answer {
-            Ok(Answer { desired, why }) => Advice { desired, why: why.into() },
+            Ok(Answer { desired, why }) => Advice { desired, why: why.into(), expected: None },
             Err(why) => {
                 tracing::warn!(
                     policy = self.name,
                     error = why,
                     "a policy in Python gave no answer: nothing is lowered"
                 );
-                Advice { desired: None, why: why.into() }
+                Advice { why: why.into(), ..Advice::default() }
             }
         }
     }

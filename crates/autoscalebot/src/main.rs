@@ -14,6 +14,7 @@ mod fault;
 mod feed;
 mod log;
 mod python;
+mod seasons;
 mod simulate;
 mod wiring;
 

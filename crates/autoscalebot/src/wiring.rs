@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use autoscalebot_core::State;
 use autoscalebot_core::fields::{FieldError, MeasurementKind, NotifyKind, PlatformKind, Value};
-use autoscalebot_engine::{Advise, AppPlan, Memory, ProcessPlan, Source};
+use autoscalebot_engine::{AppPlan, Memory, ProcessPlan, Source};
 use autoscalebot_measure::{Intake, MEASUREMENTS, MeasureContext};
 use autoscalebot_notify::CHANNELS;
 use autoscalebot_notify::deliver::{Channel, Desk};
@@ -16,8 +16,9 @@ use autoscalebot_platform::{PLATFORMS, Platform, PlatformContext};
 use autoscalebot_settings::{App, Kinds, Measurement, Process, Settings, StorePlace};
 use autoscalebot_store::{Place, ProcessKey, Retention, Store};
 
-use crate::advise::Function;
+use crate::advise::whom;
 use crate::fault::Fault;
+use crate::seasons::Seasons;
 
 /// The kinds of every room, for the settings to check against.
 pub(crate) struct AllKinds {
@@ -73,6 +74,7 @@ pub(crate) fn source(
     index: usize,
     measurement: &Measurement,
     intake: &Arc<Intake>,
+    store: &Place,
 ) -> Result<Source, Fault> {
     let entry = MEASUREMENTS.iter().find(|entry| entry.kind.description.name == measurement.section.kind);
     let entry = entry.ok_or_else(|| unknown("measurement", measurement.section.kind))?;
@@ -80,8 +82,11 @@ pub(crate) fn source(
     let place = format!("apps.{}.processes.{}.measure[{index}]", app.key, process.spec.process);
     let context = MeasureContext { app: &app.key, process: &process.spec.process, every, intake };
     let measure = (entry.build)(&measurement.section.values, context).map_err(|error| setting(&place, &error))?;
-    let adviser = process.spec.measurements.get(index).and_then(|measured| measured.policy.adviser());
-    let adviser = adviser.map(|adviser| Arc::new(Function::new(adviser)) as Arc<dyn Advise>);
+    let spec = process.spec.measurements.get(index);
+    let adviser = spec.and_then(|spec| Some((spec, spec.policy.adviser()?))).map(|(spec, adviser)| {
+        let key = ProcessKey::new(&*app.key, &*process.spec.process);
+        whom(adviser, |ahead| Seasons::new(store.clone(), key, &spec.name, ahead))
+    });
     Ok(Source { measure, every, adviser })
 }
 
@@ -98,7 +103,9 @@ pub(crate) fn apps(
         let mut processes = Vec::new();
         for process in &app.processes {
             let sources = process.measure.iter().enumerate();
-            let sources = sources.map(|(index, m)| source(app, process, index, m, intake)).collect::<Result<_, _>>()?;
+            let sources = sources
+                .map(|(index, m)| source(app, process, index, m, intake, store.place()))
+                .collect::<Result<_, _>>()?;
             let mut state = restored(store, &ProcessKey::new(&*app.key, &*process.spec.process));
             state.keep_only(&process.spec);
             processes.push(ProcessPlan { spec: Arc::clone(&process.spec), sources, state });

@@ -31,7 +31,7 @@ pub use advice::{Question, questions};
 pub use bounds::{BoundTable, BoundTables, Bounds, BoundsInForce, InForce, MinuteOfWeek};
 pub use condition::Condition;
 pub use event::{Event, EventKind, events};
-pub use observation::{Advice, Observation, Pause};
+pub use observation::{Advice, Expected, Observation, Pause};
 pub use phrase::Phrase;
 pub use record::{Action, Call, CallOutcome, Record};
 pub use sample::{Detail, Dynos, Failure, Reading, Sample, Taken, Unit, Verdict};

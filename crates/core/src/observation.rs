@@ -46,12 +46,28 @@ impl Default for Observation {
 
 /// A wanted number of dynos from outside the core, such as a function in Python; it is recorded, so that the tick can be
 /// decided again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Advice {
     /// The wanted number; `None`: unknown.
     pub desired: Option<Dynos>,
     /// Why.
     pub why: Box<str>,
+    /// The load that is expected, from one who foretells loads rather than wanting dynos.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Expected>,
+}
+
+/// A load that is expected, and what such forecasts were worth lately; all in the measurement's unit.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Expected {
+    /// The highest load until the time that was asked for.
+    pub load: f64,
+    /// The mean distance of such forecasts from what came.
+    pub error: f64,
+    /// The same of the guess that the load stays as it is.
+    pub error_of_none: f64,
+    /// Of how many seconds anything is known.
+    pub known_secs: f64,
 }
 
 /// A person said to leave a process alone.

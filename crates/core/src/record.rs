@@ -405,6 +405,9 @@ impl Serialize for Measured {
         }
         out.serialize_entry("desired", &self.proposal.desired)?;
         out.serialize_entry("why", &self.proposal.why)?;
+        if self.proposal.floor {
+            out.serialize_entry("floor", &true)?;
+        }
         if self.shadow {
             out.serialize_entry("shadow", &true)?;
         }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::condition::Condition;
+use crate::gate::Activity;
 use crate::history::History;
 use crate::{Dynos, Record, Spec};
 
@@ -45,6 +46,8 @@ pub struct State {
     pub boot_secs: Option<f64>,
     /// The dyno-hours of the month; none where no gate counts them.
     pub month: Option<Month>,
+    /// When something was asked of the process last, as far as is known; none where no gate asks for it, and after a start.
+    pub active_at: Option<Timestamp>,
     /// The conditions that hold, with their beginnings.
     pub conditions: SmallVec<[(Condition, Timestamp); 2]>,
 }
@@ -128,6 +131,7 @@ impl Default for State {
             starting: None,
             boot_secs: None,
             month: None,
+            active_at: None,
             conditions: SmallVec::new(),
         }
     }
@@ -140,6 +144,7 @@ impl State {
         for (_, history) in &mut self.histories {
             history.restart();
         }
+        self.active_at = None;
         self
     }
 
@@ -181,6 +186,10 @@ impl State {
             if served || record.before.is_some_and(|before| before < starting.dynos) {
                 self.starting = None;
             }
+        }
+        if spec.gates.iter().any(|gate| gate.watches_activity()) {
+            let idle = Activity::of(&record.measured) == Activity::None;
+            self.active_at = self.active_at.filter(|_| idle).or(Some(record.at));
         }
         if spec.gates.iter().any(|gate| gate.counts_hours()) {
             self.count_hours(spec, record.at);

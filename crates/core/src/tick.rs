@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use smallvec::SmallVec;
 
 use crate::condition::Condition;
-use crate::gate::{GateInput, Say};
+use crate::gate::{Activity, GateInput, Say};
 use crate::history::{Evidence, History, Point};
 use crate::policy::{PolicyInput, Proposal};
 use crate::record::{Action, BoundHit, Call, CallOutcome, GateNote, Measured, Reason, Record};
@@ -66,7 +66,9 @@ fn conclude_wish(spec: &Spec, state: &State, seen: &Observation, record: &mut Re
         return;
     };
     let bounds = record.bounds.bounds();
-    let input = |desired| GateInput { at: seen.at, before, desired, bounds, state, seen, zone: &spec.bounds.zone };
+    let activity = Activity::of(&record.measured);
+    let zone = &spec.bounds.zone;
+    let input = |desired| GateInput { at: seen.at, before, desired, bounds, state, seen, zone, activity };
     for gate in spec.gates.iter().filter(|gate| gate.holds_bounds_too()) {
         if let Say::Instead(_, why) = gate.ask(&input(before)) {
             record.gates.push(GateNote { gate: gate.name(), why });
@@ -139,22 +141,29 @@ fn act(state: &State, record: &mut Record, before: Dynos, wanted: Dynos, reason:
     }
 }
 
-/// The highest proposal wins; where a measurement is unknown, the others may raise but not lower.
+/// The highest proposal wins; where a measurement is unknown, the others may raise but not lower. A floor counts where it is
+/// above what the others come to; by itself it changes nothing but upwards.
 fn combine(record: &Record, before: Dynos) -> (Dynos, Reason) {
     let mut highest: Option<(Dynos, usize)> = None;
+    let mut floor: Option<(Dynos, usize)> = None;
     let mut unknown = None;
     for (index, measured) in record.measured.iter().enumerate().filter(|(_, measured)| !measured.shadow) {
         match measured.proposal.desired {
+            Some(desired) if measured.proposal.floor => floor = floor.max(Some((desired, index))),
             Some(desired) if highest.is_none_or(|(best, _)| desired > best) => highest = Some((desired, index)),
             Some(_) => {}
             None => unknown = unknown.or(Some(index)),
         }
     }
-    match (highest, unknown) {
-        (None, None) => (before, Reason::Nothing),
+    let (dynos, reason) = match (highest, unknown) {
+        (None, None) => (before, floor.map_or(Reason::Nothing, |(_, index)| Reason::Policy(index))),
         (Some((desired, index)), None) => (desired, Reason::Policy(index)),
         (Some((desired, index)), Some(_)) if desired > before => (desired, Reason::Policy(index)),
         (_, Some(index)) => (before, Reason::Unknown(index)),
+    };
+    match floor {
+        Some((floor, index)) if floor > dynos => (floor, Reason::Policy(index)),
+        _ => (dynos, reason),
     }
 }
 

@@ -5,7 +5,7 @@
 mod common;
 
 use autoscalebot_core::fields::{Value, Values};
-use autoscalebot_core::policy::python;
+use autoscalebot_core::policy::{Adviser, python};
 use autoscalebot_core::{
     Advice, Failure, MeasurementSpec, Observation, Reading, Record, Sample, Spec, State, Unit, decide, questions,
 };
@@ -32,7 +32,7 @@ fn seen(reading: Reading, advice: Option<(Option<u32>, &str)>) -> Observation {
         at: at(30),
         dynos: Ok(2),
         samples: [Some(Sample::new(at(30), reading))].into_iter().collect(),
-        advice: [advice.map(|(desired, why)| Advice { desired, why: why.into() })].into_iter().collect(),
+        advice: [advice.map(|(desired, why)| Advice { desired, why: why.into(), expected: None })].into_iter().collect(),
         ..Observation::default()
     }
 }
@@ -44,7 +44,7 @@ fn record(advice: Option<(Option<u32>, &str)>) -> Record {
 #[test]
 fn the_question_has_all_that_was_seen() {
     let asked = questions(&advised(), &State::default(), &seen(Reading::Value(70.0), None));
-    assert_eq!(asked[0].adviser.function, "shop.scaling.decide");
+    assert!(matches!(&asked[0].adviser, Adviser::Function(function) if function.function == "shop.scaling.decide"));
     assert_eq!(
         serde_json::to_value(&asked[0]).unwrap(),
         serde_json::json!({
@@ -83,5 +83,61 @@ fn the_answer_is_decided_on_and_recorded() {
         let written = serde_json::to_value(&record).unwrap();
         let told = advice.map(|(desired, why)| serde_json::json!({"desired": desired, "why": why}));
         assert_eq!(written["measurements"][0].get("advice").cloned(), told);
+    }
+}
+
+/// Beside others a floor raises and keeps them from lowering below it; alone it never lowers; it waits for nobody.
+#[test]
+fn a_floor_raises_and_never_lowers() {
+    use autoscalebot_core::policy::forecast;
+    use autoscalebot_core::policy::target::{Per, Target};
+    use autoscalebot_core::Expected;
+
+    let mut values = Values::default();
+    values.set("target", Value::Number(10.0));
+    values.set("margin", Value::Number(0.0));
+    values.set("learn", Value::Duration(SignedDuration::from_hours(72)));
+    values.set("ahead", Value::Duration(SignedDuration::from_mins(20)));
+    let measurement = |name: &str, policy| MeasurementSpec {
+        name: name.into(),
+        unit: Unit::RequestsPerSecond,
+        max_age: SignedDuration::from_secs(120),
+        failures_mean_overload: false,
+        shadow: false,
+        policy,
+    };
+    let seasons = || measurement("seasons", (forecast::KIND.build)(&values, Unit::RequestsPerSecond).unwrap());
+    let rate = || measurement("rate", std::sync::Arc::new(Target { target: 10.0, tolerance: 0.0, per: Per::Total }));
+    let expected = |load: f64| Advice {
+        expected: Some(Expected { load, error: 1.0, error_of_none: 2.0, known_secs: 1e9 }),
+        ..Advice::default()
+    };
+    let rows = [
+        // What is expected, what the other reads (none: it fails; no row: it is not there), and what is wanted of 4 dynos.
+        (80.0, Some(Some(20.0)), 8),
+        (30.0, Some(Some(20.0)), 3),
+        (10.0, Some(Some(20.0)), 2),
+        (30.0, Some(Some(90.0)), 9),
+        (30.0, Some(None), 4),
+        (80.0, Some(None), 8),
+        (80.0, None, 8),
+        (10.0, None, 4),
+    ];
+    for (load, other, wanted) in rows {
+        let sample = |reading| Some(Sample::new(at(30), reading));
+        let mut spec = Spec { measurements: vec![seasons()], ..spec(1, 20) };
+        let mut seen = Observation {
+            at: at(30),
+            dynos: Ok(4),
+            samples: [sample(Reading::Value(25.0))].into_iter().collect(),
+            advice: [Some(expected(load))].into_iter().collect(),
+            ..Observation::default()
+        };
+        if let Some(value) = other {
+            spec.measurements.push(rate());
+            seen.samples.push(sample(value.map_or(Reading::Failed(Failure::Timeout), Reading::Value)));
+        }
+        let record = decide(&spec, &State::default(), &seen);
+        assert_eq!(record.desired, Some(wanted), "{load} are expected, and {other:?} is read: {record:?}");
     }
 }

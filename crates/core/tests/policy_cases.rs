@@ -9,8 +9,10 @@ use autoscalebot_core::gate::boot::Boot;
 use autoscalebot_core::gate::budget::Budget;
 use autoscalebot_core::gate::busy_floor::BusyFloor;
 use autoscalebot_core::gate::cooldown::Cooldown;
+use autoscalebot_core::gate::idle_after::IdleAfter;
 use autoscalebot_core::gate::max_step::{MaxStep, Most};
 use autoscalebot_core::gate::stabilization::Stabilization;
+use autoscalebot_core::gate::wake::Wake;
 use autoscalebot_core::policy::Policy;
 use autoscalebot_core::policy::app::App;
 use autoscalebot_core::policy::queue::Queue;
@@ -248,4 +250,40 @@ fn a_shadow_decides_and_records_and_changes_nothing() {
         look(&mut run, second, &[low, (Reading::Failed("empty".parse().unwrap()), Detail::default())]);
     }
     assert_eq!(run.dynos, 2, "nor does it block lowering");
+}
+
+/// Ten minutes without a request and the last dyno goes; requests that found no dyno have no time, but wake the process.
+#[test]
+fn a16_down_to_zero_and_awake_again() {
+    let gates: Vec<Arc<dyn Gate>> = vec![
+        Arc::new(Stabilization { up: secs(0), down: secs(60) }),
+        Arc::new(IdleAfter { time: secs(600) }),
+        Arc::new(Cooldown { up: secs(3600), down: secs(0) }),
+        Arc::new(Wake),
+    ];
+    let measurement = measured("router", Unit::Milliseconds, RULE);
+    let mut run = Run::new(process(0, 5, vec![measurement], gates), 1);
+    let rate = |rate| Detail { rate: Some(rate), ..Detail::default() };
+    let idle = || (Reading::Value(0.0), rate(0.0));
+    let unserved = || (Reading::Failed("all of 1 requests failed".parse().unwrap()), rate(0.1));
+    for second in (0..600).step_by(30) {
+        let seen = if second == 300 { (Reading::Value(500.0), rate(2.0)) } else { idle() };
+        assert_eq!(look(&mut run, second, &[seen]).after, Some(1), "{second}");
+    }
+    let mut went = None;
+    for second in (600..1200).step_by(30) {
+        let record = look(&mut run, second, &[idle()]);
+        if record.after == Some(0) {
+            went = went.or(Some(second));
+        }
+    }
+    assert_eq!((went, run.dynos), (Some(900), 0));
+    let asleep = look(&mut run, 1230, &[(Reading::Failed("late 200s".parse().unwrap()), Detail::default())]);
+    assert_eq!(asleep.after, Some(0), "what is not known wakes nobody");
+    let woken = look(&mut run, 1240, &[unserved()]);
+    assert_eq!((woken.after, woken.gates.last().map(|note| note.gate)), (Some(1), Some("wake")));
+    assert_eq!(look(&mut run, 1250, &[unserved()]).after, Some(1));
+    for second in (1260..1830).step_by(30) {
+        assert_eq!(look(&mut run, second, &[idle()]).after, Some(1), "{second}: the time begins anew");
+    }
 }

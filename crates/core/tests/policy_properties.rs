@@ -9,9 +9,11 @@ use autoscalebot_core::gate::Gate;
 use autoscalebot_core::gate::boot::Boot;
 use autoscalebot_core::gate::busy_floor::BusyFloor;
 use autoscalebot_core::gate::cooldown::Cooldown;
+use autoscalebot_core::gate::idle_after::IdleAfter;
 use autoscalebot_core::gate::max_step::{MaxStep, Most};
 use autoscalebot_core::gate::stabilization::Stabilization;
 use autoscalebot_core::gate::tolerance::Tolerance;
+use autoscalebot_core::gate::wake::Wake;
 use autoscalebot_core::history::Window;
 use autoscalebot_core::policy::Policy;
 use autoscalebot_core::policy::average::Average;
@@ -122,9 +124,9 @@ fn proposed(unit: Unit, policy: &Arc<dyn Policy>, dynos: u32, loads: &[f64]) -> 
 
 fn gates() -> impl Strategy<Value = Vec<Arc<dyn Gate>>> {
     let secs = |secs| SignedDuration::from_secs(secs);
-    (0.0..0.5f64, 0..600i64, 0..600i64, 1..600i64, 1..5u32, any::<u8>()).prop_map(
+    (0.0..0.5f64, 0..600i64, 0..600i64, 1..600i64, 1..5u32, any::<u16>()).prop_map(
         move |(share, up, down, per, n, on)| {
-            let all: [Arc<dyn Gate>; 7] = [
+            let all: [Arc<dyn Gate>; 9] = [
                 Arc::new(Tolerance { share }),
                 Arc::new(Stabilization { up: secs(up), down: secs(down) }),
                 Arc::new(Cooldown { up: secs(up), down: secs(down) }),
@@ -132,6 +134,8 @@ fn gates() -> impl Strategy<Value = Vec<Arc<dyn Gate>>> {
                 Arc::new(BusyFloor { newest: n > 2, at_once: n }),
                 Arc::new(MaxStep { up: Some(Most::Count(n)), down: Some(Most::Share(share + 0.1)), per: secs(per) }),
                 Arc::new(autoscalebot_core::gate::pause::PauseGate),
+                Arc::new(IdleAfter { time: secs(down) }),
+                Arc::new(Wake),
             ];
             all.into_iter().enumerate().filter(|(n, _)| on & (1 << n) != 0).map(|(_, gate)| gate).collect()
         },

@@ -4,6 +4,7 @@
 //! Nothing here waits, asks the clock or talks to a network; trace files are read at the edge ([`trace::Trace::read`]), all
 //! else is values. The same seed gives the same run on every machine.
 
+mod advice;
 pub mod assert;
 mod cells;
 pub mod clairvoyant;
@@ -30,10 +31,11 @@ mod windows;
 mod workload;
 mod world;
 
+pub use advice::Answers;
 pub use compare::{Comparison, compare};
 pub use model::{App, Arrivals, Meter, Service, Shape};
 pub use outcome::Report;
 pub use parallel::{OnProgress, Progress};
-pub use run::{Answers, Contender, Mode, Scenario, SimulateError, run, run_schedule, run_with};
+pub use run::{Contender, Mode, Scenario, SimulateError, run, run_schedule, run_with};
 pub use trace::Trace;
 pub use tune::{Parameter, Search, TuneVerdict, Tuned, tune};

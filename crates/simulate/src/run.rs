@@ -3,16 +3,15 @@
 //! Each tick reads the meters, asks whom its policies ask, decides with [`decide`], waits for what a probe and the scaling call take, sets the quantity, and
 //! moves the state with [`settle`], as the engine does. Ticks never stack: one that falls into a call is left out.
 
-use std::fmt;
-use std::sync::Arc;
-
+use autoscalebot_core::policy::Adviser;
 use autoscalebot_core::{
-    Action, Advice, CallOutcome, Dynos, MeasurementSpec, Observation, Question, Reading, Record, Sample, Spec, State,
-    Taken, Unit, decide, questions, settle,
+    Action, CallOutcome, Dynos, MeasurementSpec, Observation, Reading, Record, Sample, Spec, State, Taken, Unit,
+    decide, settle,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use crate::advice::{Answers, Asked};
 use crate::clairvoyant::{Schedule, Terms, optimum};
 use crate::events::Exact;
 use crate::fluid::Fluid;
@@ -40,31 +39,8 @@ pub struct Scenario {
     pub price_per_dyno_hour: f64,
     /// The most dynos by which the optimum changes in a minute, 1 or more.
     pub optimum_step: u32,
-    /// Who answers what policies ask outside the core; `None`: nobody, and such policies cannot be simulated.
+    /// Who answers for functions outside the core; `None`: nobody, and their policies cannot be simulated.
     pub answers: Option<Answers>,
-}
-
-/// Who answers what policies ask outside the core, as the engine's advisers do for the daemon. Asked from several threads; its
-/// answer takes no time in the simulated world.
-#[derive(Clone)]
-pub struct Answers(pub Arc<dyn Fn(&Question) -> Advice + Send + Sync>);
-
-impl fmt::Debug for Answers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Answers")
-    }
-}
-
-impl Answers {
-    /// Puts the answers to all questions of a tick into what was seen.
-    fn answer(&self, spec: &Spec, state: &State, seen: &mut Observation) {
-        for question in questions(spec, state, seen) {
-            if seen.advice.len() <= question.index {
-                seen.advice.resize(question.index + 1, None);
-            }
-            seen.advice[question.index] = Some((self.0)(&question));
-        }
-    }
 }
 
 /// How requests are simulated.
@@ -213,7 +189,7 @@ impl Scenario {
             return fault(format!("a tick every {} s cannot be: give 0.1 to 86400", contender.every_secs));
         }
         for (measurement, meter) in contender.spec.measurements.iter().zip(&contender.meters) {
-            if self.answers.is_none() && measurement.policy.adviser().is_some() {
+            if self.answers.is_none() && matches!(measurement.policy.adviser(), Some(Adviser::Function(_))) {
                 return fault(format!(
                     "the measurement {} asks outside, and nobody answers: say who, or decide it otherwise",
                     measurement.name
@@ -290,6 +266,7 @@ fn drive(
     let end = scenario.trace.minutes() as f64 * 60.0;
     let mut state = State::default();
     let mut errors = dice(scenario.seed, Stream::Measurements);
+    let mut asked = Asked::new(scenario.answers.as_ref(), spec);
     let mut tick = 1_u64;
     loop {
         let now = tick as f64 * contender.every_secs;
@@ -298,9 +275,7 @@ fn drive(
         }
         world.advance(now);
         let (mut seen, read_secs) = observe(scenario, contender, &mut world, now, &mut errors);
-        if let Some(answers) = &scenario.answers {
-            answers.answer(spec, &state, &mut seen);
-        }
+        asked.answer(spec, &state, &mut seen);
         let record = decide(spec, &state, &seen);
         let outcome = match (record.without_call(), record.desired) {
             (Some(outcome), _) => outcome,

@@ -65,7 +65,7 @@ pub(crate) fn sources(settings: &Settings, intake: &Arc<Intake>) -> Result<Vec<N
                     name: spec.map(|spec| spec.name.to_string()).unwrap_or_default(),
                     kind: measurement.section.kind,
                     unit: spec.map(|spec| spec.unit.as_str()).unwrap_or_default(),
-                    source: wiring::source(app, process, index, measurement, intake)?,
+                    source: wiring::source(app, process, index, measurement, intake, &wiring::place(settings))?,
                 });
             }
         }

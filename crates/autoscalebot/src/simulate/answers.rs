@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use autoscalebot_core::policy::Adviser;
+use autoscalebot_core::policy::{self, Adviser};
 use autoscalebot_core::{Advice, Question};
 use autoscalebot_engine::Advise;
 use autoscalebot_simulate::{Answers, Contender};
@@ -22,7 +22,7 @@ pub(crate) struct Functions {
 }
 
 struct Known {
-    adviser: Adviser,
+    adviser: policy::Function,
     function: Arc<Function>,
     asked: u64,
     unanswered: u64,
@@ -33,7 +33,9 @@ struct Known {
 impl Functions {
     /// Whoever answers for these contenders; none where nobody is asked.
     pub(crate) fn of(contenders: &[Contender]) -> Result<Option<Arc<Self>>, Fault> {
-        let asks = |contender: &Contender| contender.spec.measurements.iter().any(|m| m.policy.adviser().is_some());
+        let asks = |contender: &Contender| {
+            contender.spec.measurements.iter().any(|m| matches!(m.policy.adviser(), Some(Adviser::Function(_))))
+        };
         if !contenders.iter().any(asks) {
             return Ok(None);
         }
@@ -52,16 +54,18 @@ impl Functions {
     }
 
     fn ask(&self, question: &Question) -> Advice {
+        // The simulator answers for the others.
+        let Adviser::Function(asked) = &question.adviser else { return Advice::default() };
         let (at, function) = {
             let mut known = self.known();
-            let at = known.iter().position(|known| known.adviser == question.adviser).unwrap_or_else(|| {
-                let function = Arc::new(Function::new(&question.adviser));
-                let adviser = question.adviser.clone();
+            let at = known.iter().position(|known| known.adviser == *asked).unwrap_or_else(|| {
+                let function = Arc::new(Function::new(asked));
+                let adviser = asked.clone();
                 known.push(Known { adviser, function, asked: 0, unanswered: 0, in_a_row: 0, why: None });
                 known.len() - 1
             });
             if known[at].in_a_row >= MOST_UNANSWERED {
-                return Advice { desired: None, why: known[at].why.clone().unwrap_or_default() };
+                return Advice { why: known[at].why.clone().unwrap_or_default(), ..Advice::default() };
             }
             (at, Arc::clone(&known[at].function))
         };

@@ -40,14 +40,11 @@ pub(crate) const PROCESS: &str = "web";
 
 /// Every one, in the order of tables.
 pub(crate) const BUILTINS: &[Builtin] = &[
-    settings(RECOMMENDED, "what this program recommends where response times and their load are measured", |app| {
-        let (objective, servers, boot) = (ms(app.objective_secs), app.servers_per_dyno, ms(app.boot_secs));
-        let (percentile, variation) = (digits(100.0 - 100.0 * app.slow_share), app.service.shape.scv());
-        let decide = format!(
-            "type = \"response_time\", objective = \"{objective}\", at_once = {servers}, percentile = {percentile}, \
-             variation = {variation}, lead = \"{boot}\""
-        );
-        measure("percentile", "5s", "window = \"10s\"", &decide)
+    settings(RECOMMENDED, "what this program recommends where response times and their load are measured", recommended),
+    settings("forecast", "the recommended one, and a floor for the load that day and week say is coming", |app| {
+        let target = digits(0.75 * app.mu() * f64::from(app.servers_per_dyno));
+        let floor = format!("type = \"forecast\", target = {target}");
+        format!("{}{}", recommended(app), measure("rate", "60s", "window = \"60s\"", &floor))
     }),
     settings("recommended-heartbeat", "what this program recommends where there is a heartbeat alone", |app| {
         let (objective, servers) = (ms(app.objective_secs), app.servers_per_dyno);
@@ -121,6 +118,16 @@ pub(crate) const BUILTINS: &[Builtin] = &[
         make: Make::HerokuFitted,
     },
 ];
+
+fn recommended(app: &App) -> String {
+    let (objective, servers, boot) = (ms(app.objective_secs), app.servers_per_dyno, ms(app.boot_secs));
+    let (percentile, variation) = (digits(100.0 - 100.0 * app.slow_share), app.service.shape.scv());
+    let decide = format!(
+        "type = \"response_time\", objective = \"{objective}\", at_once = {servers}, percentile = {percentile}, \
+         variation = {variation}, lead = \"{boot}\""
+    );
+    measure("percentile", "5s", "window = \"10s\"", &decide)
+}
 
 /// Seconds as settings have them, in whole milliseconds.
 fn ms(secs: f64) -> String {

@@ -74,7 +74,8 @@ impl Gate for Cooldown {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Bounds, Observation, State};
+    use crate::gate::testing::input;
+    use crate::{Bounds, State};
 
     #[test]
     fn worked_examples() {
@@ -96,9 +97,7 @@ mod tests {
             let last_scale = since.map(|s| at - SignedDuration::from_secs(s));
             let state = State { last_scale, ..State::default() };
             let bounds = Bounds { min: 0, max: 9 };
-            let seen = Observation::default();
-            let zone = &jiff::tz::TimeZone::UTC;
-            let said = rule.ask(&GateInput { at, before, desired, bounds, state: &state, seen: &seen, zone });
+            let said = rule.ask(&GateInput { bounds, ..input(at, (before, desired), &state) });
             match left {
                 None => assert_eq!(said, Say::Pass, "{since:?}"),
                 Some(left) => {

@@ -11,14 +11,16 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::condition::Condition;
 use crate::fields::{Description, FieldError, Values};
+use crate::record::Measured;
 use crate::state::State;
-use crate::{Bounds, Dynos, Observation, Phrase};
+use crate::{Bounds, Detail, Dynos, Failure, Observation, Phrase, Reading, Unit};
 
 pub mod boot;
 pub mod budget;
 pub mod busy_floor;
 pub mod cooldown;
 pub mod deploy_hold;
+pub mod idle_after;
 pub mod max_step;
 pub mod pause;
 pub mod quiet_hours;
@@ -26,6 +28,7 @@ pub mod stabilization;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tolerance;
+pub mod wake;
 
 /// What a gate sees.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +47,48 @@ pub struct GateInput<'a> {
     pub seen: &'a Observation,
     /// The zone whose clock the process follows.
     pub zone: &'a TimeZone,
+    /// Whether anything is asked of the process now.
+    pub activity: Activity,
+}
+
+/// Whether anything is asked of a process: requests, jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activity {
+    /// Something is.
+    Some,
+    /// Nothing is, as all measurements say.
+    None,
+    /// One of them says nothing.
+    Unknown,
+}
+
+impl Activity {
+    /// From the measurements of a tick, those in the shadow aside.
+    pub(crate) fn of(measured: &[Measured]) -> Self {
+        let known = measured.iter().filter(|measured| !measured.shadow).map(Self::of_one);
+        let told = known.fold(None, |all: Option<Self>, one| {
+            Some(match (all, one) {
+                (Some(Self::Some), _) | (_, Self::Some) => Self::Some,
+                (Some(Self::Unknown), _) | (_, Self::Unknown) => Self::Unknown,
+                _ => Self::None,
+            })
+        });
+        told.unwrap_or(Self::Unknown)
+    }
+
+    /// Where a source tells how much comes or is worked on, that counts, even beside a reading that failed: requests that found
+    /// no dyno have no time. Else its number does: it is above 0 where jobs wait, and where something answers at all.
+    fn of_one(measured: &Measured) -> Self {
+        let Detail { rate, concurrency, busy, .. } = measured.detail;
+        let told = [rate, concurrency, busy];
+        let late = matches!(measured.reading, Reading::Failed(Failure::Late(_)));
+        match &measured.reading {
+            _ if !late && told.iter().flatten().any(|number| *number > 0.0) => Self::Some,
+            Reading::Failed(_) => Self::Unknown,
+            Reading::Value(value) if *value > 0.0 && (rate.is_none() || measured.unit == Unit::Jobs) => Self::Some,
+            Reading::Value(_) => Self::None,
+        }
+    }
 }
 
 /// A direction of change that a gate may be set to hold.
@@ -112,6 +157,11 @@ pub trait Gate: Debug + Send + Sync {
         false
     }
 
+    /// Whether it needs to know when something was asked of the process last.
+    fn watches_activity(&self) -> bool {
+        false
+    }
+
     /// Whether it needs to know when the newest release was made.
     fn needs_release(&self) -> bool {
         false
@@ -147,11 +197,13 @@ pub const GATES: &[GateKind] = &[
     pause::KIND,
     tolerance::KIND,
     stabilization::KIND,
+    idle_after::KIND,
     cooldown::KIND,
     quiet_hours::KIND,
     deploy_hold::KIND,
     boot::KIND,
     busy_floor::KIND,
+    wake::KIND,
     max_step::KIND,
     budget::KIND,
 ];

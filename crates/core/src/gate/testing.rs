@@ -1,10 +1,12 @@
 //! What the tests of gates share: one question to one gate.
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::fields::{FieldError, Value};
-use crate::gate::{Gate, GateInput, GateKind, Say};
+use crate::gate::{Activity, Gate, GateInput, GateKind, Say};
 use crate::{Bounds, Dynos, Observation, State};
 
 /// An instant, so many seconds after another.
@@ -20,11 +22,18 @@ pub(crate) fn ask(
     state: &State,
     seen: &Observation,
 ) -> Dynos {
-    let (bounds, zone) = (Bounds { min: 1, max: 100 }, &TimeZone::UTC);
-    match gate.ask(&GateInput { at, before, desired, bounds, state, seen, zone }) {
+    match gate.ask(&GateInput { seen, ..input(at, (before, desired), state) }) {
         Say::Pass => desired,
         Say::Instead(number, _) => number,
     }
+}
+
+/// A question to a gate, with nothing seen.
+pub(crate) fn input(at: Timestamp, (before, desired): (Dynos, Dynos), state: &State) -> GateInput<'_> {
+    static NOTHING: LazyLock<Observation> = LazyLock::new(Observation::default);
+    static ZONE: TimeZone = TimeZone::UTC;
+    let (bounds, zone) = (Bounds { min: 1, max: 100 }, &ZONE);
+    GateInput { at, before, desired, bounds, state, seen: &NOTHING, zone, activity: Activity::Unknown }
 }
 
 /// A gate as the settings build it, with its defaults filled in.

@@ -18,6 +18,7 @@ pub mod app;
 pub mod average;
 pub mod concurrency;
 pub mod consecutive;
+pub mod forecast;
 pub mod python;
 pub mod queue;
 pub mod response_time;
@@ -55,6 +56,8 @@ pub struct Proposal {
     pub desired: Option<Dynos>,
     /// The sentence for people.
     pub why: Phrase,
+    /// Whether it is a floor: it may raise, and keeps the others from lowering below it, but is no reason to lower by itself.
+    pub floor: bool,
     /// A reason to fail instead of doing it: the tick then counts as one whose scaling call failed, and no call is made.
     pub refused: Option<&'static str>,
 }
@@ -62,12 +65,17 @@ pub struct Proposal {
 impl Proposal {
     /// A wanted number, with its reason.
     pub fn want(desired: Dynos, why: Phrase) -> Self {
-        Self { desired: Some(desired), why, refused: None }
+        Self { desired: Some(desired), why, floor: false, refused: None }
+    }
+
+    /// At least so many, with the reason; see [`Proposal::floor`](field@Proposal::floor).
+    pub fn floor(dynos: Dynos, why: Phrase) -> Self {
+        Self { desired: Some(dynos), why, floor: true, refused: None }
     }
 
     /// No proposal, with its reason.
     pub fn unknown(why: Phrase) -> Self {
-        Self { desired: None, why, refused: None }
+        Self { desired: None, why, floor: false, refused: None }
     }
 }
 
@@ -151,9 +159,31 @@ pub trait Policy: Debug + Send + Sync {
     }
 }
 
-/// A function outside the core, and where it is.
+/// Whom to ask outside the core.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Adviser {
+pub enum Adviser {
+    /// A function in Python.
+    Function(Function),
+    /// Who knows the seasons of the measurement, for the highest load until then.
+    Seasons {
+        /// How far ahead.
+        ahead: SignedDuration,
+    },
+}
+
+impl Adviser {
+    /// The most that an answer may take.
+    pub fn timeout(&self) -> SignedDuration {
+        match self {
+            Self::Function(function) => function.timeout,
+            Self::Seasons { .. } => SignedDuration::from_secs(2),
+        }
+    }
+}
+
+/// A function in Python, and where it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Function {
     /// Its dotted path.
     pub function: String,
     /// The program that runs it; none: the one at hand.
@@ -184,6 +214,7 @@ pub const POLICIES: &[PolicyKind] = &[
     average::KIND,
     concurrency::KIND,
     consecutive::KIND,
+    forecast::KIND,
     python::KIND,
     queue::KIND,
     response_time::KIND,

@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 
 use crate::fields::{Description, Field, FieldError, FieldType, Values};
 use crate::history::Window;
-use crate::policy::{Adviser, Policy, PolicyInput, PolicyKind, Proposal};
+use crate::policy::{Adviser, Function, Policy, PolicyInput, PolicyKind, Proposal};
 use crate::{Phrase, Unit, Verdict};
 
 /// The settings of the policy.
@@ -90,13 +90,13 @@ fn build(values: &Values, _unit: Unit) -> Result<Arc<dyn Policy>, FieldError> {
     }
     let samples = values.whole("samples").and_then(|samples| usize::try_from(samples).ok()).unwrap_or(60);
     Ok(Arc::new(Python {
-        adviser: Adviser {
+        adviser: Adviser::Function(Function {
             function: policy,
             interpreter: text("interpreter"),
             django_settings: text("django_settings"),
             path: text("path"),
             timeout: values.duration("timeout").unwrap_or(SignedDuration::from_secs(5)),
-        },
+        }),
         low,
         high,
         window: Window { samples, span: values.duration("window").unwrap_or(SignedDuration::from_hours(1)) },
@@ -168,7 +168,7 @@ mod tests {
             ready: None,
         };
         for (said, desired, why) in rows {
-            let advice = said.map(|(desired, why)| Advice { desired, why: why.into() });
+            let advice = said.map(|(desired, why)| Advice { desired, why: why.into(), expected: None });
             let proposal = policy.propose(&PolicyInput {
                 at: jiff::Timestamp::UNIX_EPOCH,
                 dynos: 2,
