@@ -157,3 +157,44 @@ fn a_demo_that_is_interrupted_ends_within_two_seconds() {
     assert!(took < Duration::from_secs(2), "{took:?}");
     assert!(folder.read("out").contains("dynos"), "the summary comes all the same");
 }
+
+/// Idle for so long, the last dyno goes; the next request waits for one to start, and is served by it.
+#[test]
+fn a16_an_idle_app_sleeps_and_the_next_request_wakes_it() {
+    let port = free_port();
+    let folder = Folder::with(&format!(
+        r#"
+[platforms.here]
+type = "local"
+procfile = "Procfile"
+listen = "127.0.0.1:{port}"
+at_zero = "wait"
+
+[apps.shop.processes.web]
+min_dynos = 0
+max_dynos = 4
+idle_after = "2s"
+cooldown = {{ up = "1h" }}
+
+[[apps.shop.processes.web.measure]]
+type = "router"
+every = "1s"
+window = "5s"
+silent_after = "24h"
+decide = {{ type = "response_time", objective = "500ms", at_once = 5 }}
+"#
+    ));
+    folder.write("Procfile", &format!("web: {} sample-app\n", env!("CARGO_BIN_EXE_autoscalebot")));
+    let running = folder.start(&["run"]);
+    let answered = |line: &str| get(port, "/").is_some_and(|answer| answer.starts_with(line));
+    wait_for("the app answers", || answered("HTTP/1.1 200"));
+    let log = |part: &str| folder.read("err").matches(part).count();
+    let ups = log("heroku[web.1]: State changed from starting to up");
+    wait_for("the last dyno goes", || {
+        log("idle_after: ") > 0 && log("heroku[web.1]: State changed from up to down") > 0
+    });
+    assert!(answered("HTTP/1.1 200"), "{}", folder.read("err"));
+    assert!(log("heroku[web.1]: State changed from starting to up") > ups);
+    assert!(log("code=H14") >= 1 && log("wake: something is asked of it") >= 1, "{}", folder.read("err"));
+    assert_eq!(running.end("TERM").0, Some(0));
+}

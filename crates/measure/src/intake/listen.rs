@@ -11,6 +11,7 @@
 //!   (`noise_is_no_news_and_a_breach_after_a_calm_is`).
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -74,6 +75,8 @@ pub(crate) struct Listener {
     told: ToldBy,
     /// News are what rises above this.
     late: Mutex<Option<Late>>,
+    /// Whether the last reading was of requests that no dyno took.
+    unserved: AtomicBool,
     looked: Mutex<Option<Instant>>,
 }
 
@@ -87,7 +90,16 @@ impl Listener {
     /// Begins to listen through this tap.
     pub(crate) fn new(intake: &Arc<Intake>, source: Arc<Source>, tap: Arc<Tap>, how: Listening, told: ToldBy) -> Self {
         source.listen(&tap);
-        Self { intake: Arc::clone(intake), source, tap, how, told, late: Mutex::default(), looked: Mutex::default() }
+        Self {
+            intake: Arc::clone(intake),
+            source,
+            tap,
+            how,
+            told,
+            late: Mutex::default(),
+            unserved: AtomicBool::new(false),
+            looked: Mutex::default(),
+        }
     }
 
     fn taken(&self, now_ms: i64) -> Result<Taken, Failure> {
@@ -133,7 +145,9 @@ impl Listener {
         match (summary.requests, summary.errors) {
             (0, _) => Ok(Taken { reading: Reading::Value(0.0), detail }),
             (all, errors) if errors == all => {
-                Err(Failure::Other(format!("all of {all} requests failed before they were served").into()))
+                let why = Failure::Other(format!("all of {all} requests failed before they were served").into());
+                // That they came is known all the same: it wakes a process without dynos.
+                Ok(Taken { reading: Reading::Failed(why), detail })
             }
             (all, _) if self.tap.of == Of::QueueTime => {
                 let why = format!(
@@ -193,8 +207,12 @@ impl Listener {
 
     /// Whether what would be read now is worth a tick before its time.
     fn risen(&self, now_ms: i64) -> bool {
-        let Ok(Taken { reading: Reading::Value(value), .. }) = self.taken(now_ms) else { return false };
+        let Ok(Taken { reading, detail }) = self.taken(now_ms) else { return false };
         let late = *self.late.lock().unwrap_or_else(PoisonError::into_inner);
+        let Reading::Value(value) = reading else {
+            // Requests come, and no dyno takes them: that is news once.
+            return detail.rate.is_some_and(|rate| rate > 0.0) && !self.unserved.load(Ordering::Relaxed);
+        };
         let bar = late.map(|late| late.bar(now_ms, self.remembered_ms()));
         self.how.always_news || bar.is_none_or(|bar| value > bar * RISE && value > bar + 1.0)
     }
@@ -231,6 +249,7 @@ impl Measure for Listener {
             }
             _ => None,
         };
+        self.unserved.store(matches!(&taken, Ok(Taken { reading: Reading::Failed(_), .. })), Ordering::Relaxed);
         taken.unwrap_or_else(|failure| Reading::Failed(failure).into())
     }
 

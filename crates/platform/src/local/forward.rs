@@ -61,7 +61,7 @@ pub(crate) async fn forward(shared: &Shared, client: SocketAddr, mut request: Re
 
 /// A connection to a dyno. Where one does not take it, another is tried, once: nothing of the request was sent yet.
 async fn connect(shared: &Shared, line: &mut Line) -> Result<(TcpStream, Ticket), Code> {
-    let first = shared.routes.take().await?;
+    let first = shared.routes.take(|| line.asleep()).await?;
     let code = match open(&first, line).await {
         Ok(stream) => return Ok((stream, first)),
         Err(code) => code,
@@ -73,7 +73,7 @@ async fn connect(shared: &Shared, line: &mut Line) -> Result<(TcpStream, Ticket)
             drop(first);
             line.dyno(None);
             sleep(REFUSED_PAUSE).await;
-            shared.routes.take().await?
+            shared.routes.take(|| line.asleep()).await?
         }
         None => return Err(code),
     };
@@ -212,7 +212,12 @@ mod counted {
 /// The 503 of a request that no dyno could answer.
 fn refuse(mut line: Line, code: Code) -> Response<Answer> {
     line.finish(StatusCode::SERVICE_UNAVAILABLE.as_u16(), Some(code));
-    text(StatusCode::SERVICE_UNAVAILABLE, "Application error\n")
+    let mut response = text(StatusCode::SERVICE_UNAVAILABLE, "Application error\n");
+    if matches!(code, Code::H11 | Code::H14 | Code::H20) {
+        // A dyno may serve in a while: how long a start takes is not known here.
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    }
+    response
 }
 
 fn text(status: StatusCode, words: &'static str) -> Response<Answer> {

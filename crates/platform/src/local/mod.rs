@@ -128,7 +128,7 @@ impl Local {
             })?),
             None => None,
         };
-        let routes = Routes::new(self.options.queue_limit, self.options.queue_timeout);
+        let routes = Routes::new(self.options.queue_limit, self.options.queue_timeout, self.options.waits_at_zero);
         let logs = self.context.logs.clone();
         let proxy = listener.map(|(listener, address)| {
             Proxy::start(listener, address, Arc::clone(&routes), logs.clone(), self.options.first_byte_timeout)

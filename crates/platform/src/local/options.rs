@@ -48,6 +48,12 @@ pub(super) const FIELDS: &[Field] = &[
         "\"30s\"",
         "How long a request may wait while no dyno listens, before it is answered 503 (H10 or H20).",
     ),
+    Field::defaulting(
+        "at_zero",
+        FieldType::OneOf(&["refuse", "wait"]),
+        "\"refuse\"",
+        "What becomes of requests while no dyno of `web` is wanted: 503 (H14) at once, or they wait as above for one to start.",
+    ),
     Field::optional(
         "port_base",
         FieldType::Whole(1024, 65_000),
@@ -73,6 +79,8 @@ pub struct Options {
     pub queue_limit: usize,
     /// How long each may wait.
     pub queue_timeout: Duration,
+    /// Whether requests wait even where no dyno is wanted.
+    pub waits_at_zero: bool,
     /// The first port for dynos.
     pub port_base: Option<u16>,
     /// How long a dyno of `web` may take until it listens.
@@ -97,6 +105,7 @@ impl Default for Options {
             stop_grace: Duration::from_secs(30),
             queue_limit: 100,
             queue_timeout: Duration::from_secs(30),
+            waits_at_zero: false,
             port_base: None,
             boot_timeout: Duration::from_secs(60),
             first_byte_timeout: Duration::from_secs(30),
@@ -147,6 +156,7 @@ impl Options {
                 .whole("queue_limit")
                 .map_or(default.queue_limit, |limit| usize::try_from(limit).unwrap_or_default()),
             queue_timeout: duration("queue_timeout", default.queue_timeout),
+            waits_at_zero: values.text("at_zero") == Some("wait"),
             port_base,
             ..Self::default()
         })

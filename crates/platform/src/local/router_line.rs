@@ -101,6 +101,12 @@ impl Line {
         self.dyno = name;
     }
 
+    /// No dyno is wanted and the request waits for one: said at once, as whoever decides is to hear of it. The request's own line
+    /// follows when its answer has ended.
+    pub(crate) fn asleep(&self) {
+        self.logs.send("heroku", "router", self.text(503, Some(Code::H14), None));
+    }
+
     /// The dyno took the connection, this long after the request came.
     pub(crate) fn connected(&mut self, after: Duration) {
         self.connect = Some(after);

@@ -25,6 +25,8 @@ pub(crate) struct Routes {
     changed: Notify,
     queue_limit: usize,
     queue_timeout: Duration,
+    /// Whether requests wait even where no dyno is wanted: they are why one will be.
+    waits_at_zero: bool,
 }
 
 #[derive(Debug, Default)]
@@ -70,15 +72,15 @@ enum Look {
 }
 
 impl Routes {
-    pub(crate) fn new(queue_limit: usize, queue_timeout: Duration) -> Arc<Self> {
-        Arc::new(Self { table: Mutex::default(), changed: Notify::new(), queue_limit, queue_timeout })
+    pub(crate) fn new(queue_limit: usize, queue_timeout: Duration, waits_at_zero: bool) -> Arc<Self> {
+        Arc::new(Self { table: Mutex::default(), changed: Notify::new(), queue_limit, queue_timeout, waits_at_zero })
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes how many dynos are wanted; with 0, requests are refused at once.
+    /// Notes how many dynos are wanted; with 0, requests are refused at once, unless they are to wait.
     pub(crate) fn want(&self, quantity: Dynos) {
         self.table().wanted = quantity;
         self.changed.notify_waiters();
@@ -93,10 +95,11 @@ impl Routes {
         Place { routes: Arc::clone(self), id }
     }
 
-    /// A dyno for a request, waiting for one where none listens; or the code to refuse it with.
-    pub(crate) async fn take(self: &Arc<Self>) -> Result<Ticket, Code> {
+    /// A dyno for a request, waiting for one where none listens; or the code to refuse it with. `asleep` is called where it is
+    /// the first to wait and no dyno is wanted.
+    pub(crate) async fn take(self: &Arc<Self>, asleep: impl FnOnce()) -> Result<Ticket, Code> {
         let deadline = Instant::now() + self.queue_timeout;
-        let mut queued = None;
+        let (mut queued, mut asleep) = (None, Some(asleep));
         loop {
             let mut changed = pin!(self.changed.notified());
             // From here on a change is not missed, though it be between the look and the wait.
@@ -107,7 +110,11 @@ impl Routes {
                 Look::Wait => {}
             }
             if queued.is_none() {
-                queued = Some(self.queue().ok_or(Code::H11)?);
+                let (place, first) = self.queue().ok_or(Code::H11)?;
+                queued = Some(place);
+                if let Some(asleep) = asleep.take().filter(|_| first) {
+                    asleep();
+                }
             }
             if timeout_at(deadline, changed).await.is_err() {
                 return Err(self.why_none());
@@ -126,7 +133,7 @@ impl Routes {
     fn look(self: &Arc<Self>, except: Option<u64>) -> Look {
         let mut table = self.table();
         if table.wanted == 0 {
-            return Look::Never(Code::H14);
+            return if self.waits_at_zero { Look::Wait } else { Look::Never(Code::H14) };
         }
         let least = table
             .dynos
@@ -155,6 +162,9 @@ impl Routes {
     /// Why no dyno listens, in Heroku's codes.
     fn why_none(&self) -> Code {
         let table = self.table();
+        if table.wanted == 0 {
+            return Code::H14;
+        }
         let phases = || table.dynos.values().map(|entry| entry.phase).filter(|phase| *phase != Phase::Retiring);
         if phases().any(|phase| matches!(phase, Phase::Crashed { boot_timeout: false, .. }))
             && phases().all(|phase| matches!(phase, Phase::Crashed { .. }))
@@ -165,14 +175,14 @@ impl Routes {
         }
     }
 
-    /// A place in the queue, unless it is full.
-    fn queue(self: &Arc<Self>) -> Option<Queued> {
+    /// A place in the queue, unless it is full, and whether it is the first of those that wait while no dyno is wanted.
+    fn queue(self: &Arc<Self>) -> Option<(Queued, bool)> {
         let mut table = self.table();
         if table.waiting >= self.queue_limit {
             return None;
         }
         table.waiting += 1;
-        Some(Queued(Arc::clone(self)))
+        Some((Queued(Arc::clone(self)), table.waiting == 1 && table.wanted == 0))
     }
 
     /// How many dynos listen.
@@ -268,7 +278,7 @@ mod tests {
     }
 
     fn routes(limit: usize) -> Arc<Routes> {
-        let routes = Routes::new(limit, Duration::from_secs(30));
+        let routes = Routes::new(limit, Duration::from_secs(30), false);
         routes.want(2);
         routes
     }
@@ -279,15 +289,15 @@ mod tests {
         let (one, two) = (routes.enter("web.1".into()), routes.enter("web.2".into()));
         one.set(at(1));
         two.set(at(2));
-        let a = routes.take().await.unwrap();
-        let b = routes.take().await.unwrap();
+        let a = routes.take(|| {}).await.unwrap();
+        let b = routes.take(|| {}).await.unwrap();
         assert_ne!(a.dyno, b.dyno);
         let freed = Arc::clone(&b.dyno);
         drop(b);
-        assert_eq!(routes.take().await.unwrap().dyno, freed, "the idle one");
+        assert_eq!(routes.take(|| {}).await.unwrap().dyno, freed, "the idle one");
         drop(a);
         // Both idle; web.1 has had one request, web.2 two (or the other way round): the one with fewer takes it.
-        let next = routes.take().await.unwrap();
+        let next = routes.take(|| {}).await.unwrap();
         assert_ne!(next.dyno, freed);
         assert!(routes.take_other(&next).is_some_and(|other| other.dyno == freed));
     }
@@ -298,10 +308,10 @@ mod tests {
         let place = routes.enter("web.1".into());
         let waiting = tokio::spawn({
             let routes = Arc::clone(&routes);
-            async move { routes.take().await.map(|ticket| ticket.address.port()) }
+            async move { routes.take(|| {}).await.map(|ticket| ticket.address.port()) }
         });
         tokio::time::sleep(Duration::from_secs(1)).await;
-        assert_eq!(routes.take().await.unwrap_err(), Code::H11, "the queue is full");
+        assert_eq!(routes.take(|| {}).await.unwrap_err(), Code::H11, "the queue is full");
         place.set(at(7));
         assert_eq!(waiting.await.unwrap().unwrap(), 7);
     }
@@ -310,18 +320,18 @@ mod tests {
     async fn refusals_name_the_cause() {
         let routes = routes(10);
         let place = routes.enter("web.1".into());
-        assert_eq!(routes.take().await.unwrap_err(), Code::H20, "still starting after the queue time");
+        assert_eq!(routes.take(|| {}).await.unwrap_err(), Code::H20, "still starting after the queue time");
         place.set(Phase::Crashed { times: 1, boot_timeout: false });
         let began = Instant::now();
-        assert_eq!(routes.take().await.unwrap_err(), Code::H10);
+        assert_eq!(routes.take(|| {}).await.unwrap_err(), Code::H10);
         assert!(began.elapsed() >= Duration::from_secs(30), "the first crashes are waited out");
         place.set(Phase::Crashed { times: 3, boot_timeout: false });
         let began = Instant::now();
-        assert_eq!(routes.take().await.unwrap_err(), Code::H10);
+        assert_eq!(routes.take(|| {}).await.unwrap_err(), Code::H10);
         place.set(Phase::Crashed { times: 3, boot_timeout: true });
-        assert_eq!(routes.take().await.unwrap_err(), Code::H20);
+        assert_eq!(routes.take(|| {}).await.unwrap_err(), Code::H20);
         routes.want(0);
-        assert_eq!(routes.take().await.unwrap_err(), Code::H14);
+        assert_eq!(routes.take(|| {}).await.unwrap_err(), Code::H14);
         assert!(began.elapsed() < Duration::from_millis(10), "the rest at once");
     }
 
@@ -330,10 +340,10 @@ mod tests {
         let routes = routes(10);
         let place = routes.enter("web.1".into());
         place.set(at(1));
-        let ticket = routes.take().await.unwrap();
+        let ticket = routes.take(|| {}).await.unwrap();
         place.set(Phase::Retiring);
         assert!(tokio::time::timeout(Duration::from_secs(5), place.idle()).await.is_err());
-        assert_eq!(routes.take().await.unwrap_err(), Code::H20);
+        assert_eq!(routes.take(|| {}).await.unwrap_err(), Code::H20);
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_secs(1)).await;
             drop(ticket);
@@ -344,8 +354,33 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_leaves_the_queue_makes_room() {
         let routes = routes(1);
-        let left = tokio::time::timeout(Duration::from_secs(1), routes.take()).await;
+        let left = tokio::time::timeout(Duration::from_secs(1), routes.take(|| {})).await;
         assert!(left.is_err());
-        assert_eq!(routes.take().await.unwrap_err(), Code::H20, "queued, not H11");
+        assert_eq!(routes.take(|| {}).await.unwrap_err(), Code::H20, "queued, not H11");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_requests_wait_at_zero_the_first_says_so_and_all_are_served_later() {
+        let routes = Routes::new(2, Duration::from_secs(30), true);
+        let said = Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let take = || {
+            let (routes, said) = (Arc::clone(&routes), Arc::clone(&said));
+            tokio::spawn(async move {
+                routes.take(|| drop(said.fetch_add(1, std::sync::atomic::Ordering::Relaxed))).await.map(|_| ())
+            })
+        };
+        let (one, two) = (take(), take());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(take().await.unwrap(), Err(Code::H11), "the queue is full");
+        assert_eq!(said.load(std::sync::atomic::Ordering::Relaxed), 1);
+        routes.want(1);
+        let place = routes.enter("web.1".into());
+        place.set(at(1));
+        assert_eq!((one.await.unwrap(), two.await.unwrap()), (Ok(()), Ok(())));
+        drop(place);
+        routes.want(0);
+        let began = Instant::now();
+        assert_eq!(take().await.unwrap(), Err(Code::H14), "nobody woke it");
+        assert!(began.elapsed() >= Duration::from_secs(30));
     }
 }
