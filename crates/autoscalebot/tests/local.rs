@@ -198,3 +198,51 @@ decide = {{ type = "response_time", objective = "500ms", at_once = 5 }}
     assert!(log("code=H14") >= 1 && log("wake: something is asked of it") >= 1, "{}", folder.read("err"));
     assert_eq!(running.end("TERM").0, Some(0));
 }
+
+/// Heroku's router says H14 of a request that found no dyno: by its log drain, the process wakes.
+#[test]
+fn a16_a_line_of_the_drain_wakes_a_process() {
+    let (port, server) = (free_port(), free_port());
+    let folder = Folder::with(&format!(
+        r#"
+[platforms.here]
+type = "local"
+procfile = "Procfile"
+listen = "127.0.0.1:{port}"
+formation = {{ web = 0 }}
+
+[server]
+listen = "127.0.0.1:{server}"
+
+[apps.shop.processes.web]
+min_dynos = 0
+max_dynos = 4
+idle_after = "15m"
+cooldown = {{ up = "1h" }}
+
+[[apps.shop.processes.web.measure]]
+type = "router"
+token = "token-EXAMPLE-1234"
+every = "10m"
+decide = {{ type = "response_time", objective = "500ms", at_once = 5 }}
+"#
+    ));
+    folder.write("Procfile", &format!("web: {} sample-app\n", env!("CARGO_BIN_EXE_autoscalebot")));
+    let running = folder.start(&["run"]);
+    wait_for("it runs", || folder.read("err").contains("\"running\""));
+    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00").to_string();
+    let line = format!(
+        "<158>1 {now} host heroku router - at=error code=H14 desc=\"No web processes running\" method=GET path=\"/\" \
+         host=shop.example request_id=a fwd=\"192.0.2.1\" dyno= connect= service= status=503 bytes= protocol=http\n"
+    );
+    let body = format!("{} {line}", line.len());
+    wait_for("the drain is taken", || {
+        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", server)) else { return false };
+        let head = "POST /drains/token-EXAMPLE-1234 HTTP/1.1\r\nHost: bot.example\r\nConnection: close\r\n";
+        write!(stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).is_ok() && answer.starts_with("HTTP/1.1 200")
+    });
+    wait_for("a dyno starts", || folder.read("err").contains("wake: something is asked of it"));
+    assert_eq!(running.end("TERM").0, Some(0));
+}
