@@ -366,7 +366,12 @@ mod tests {
         let take = || {
             let (routes, said) = (Arc::clone(&routes), Arc::clone(&said));
             tokio::spawn(async move {
-                routes.take(|| drop(said.fetch_add(1, std::sync::atomic::Ordering::Relaxed))).await.map(|_| ())
+                routes
+                    .take(|| {
+                        said.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    })
+                    .await
+                    .map(|_| ())
             })
         };
         let (one, two) = (take(), take());
