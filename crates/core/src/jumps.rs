@@ -14,8 +14,10 @@ const BINS_PER_OCTAVE: f64 = 4.0;
 const HIGHEST: u8 = 64;
 /// Half of what is remembered of a minute is forgotten after so many.
 const HALF_LIFE_MINUTES: f64 = 720.0;
-/// Before so many minutes are known, they count as so many: one jump in the first quarter of an hour is no habit.
+/// Before so many minutes are known, they count as so many: one jump in the first hour is no habit.
 const LEAST_MINUTES: f64 = 60.0;
+/// Before so many are known, nothing is: the loads of `lower_after` count anyhow.
+const FIRST_MINUTES: f64 = 15.0;
 /// Servers that are busier than this have a queue that grows.
 const AT_THE_LIMIT: f64 = 0.95;
 /// What has faded to this is forgotten.
@@ -81,6 +83,9 @@ impl Jumps {
     /// The number of servers, `servers` or more, that are worth keeping ready, where the work of one server for a minute is
     /// worth `price` server-minutes if it need not wait. More servers never give fewer, nor does a higher price.
     pub fn worth(&self, servers: f64, price: f64) -> f64 {
+        if self.bins.iter().map(|bin| f64::from(bin.minutes)).sum::<f64>() < FIRST_MINUTES {
+            return servers;
+        }
         let (mut minutes, mut spared) = (0.0_f64, 0.0_f64);
         let (mut best, mut level) = (0.0, servers);
         for bin in &self.bins {
@@ -126,6 +131,10 @@ mod tests {
         let mut jumps = Jumps::default();
         jumps.add(4.0, 3.0, 4.0);
         jumps.add(4.0, 12.0, 15.0);
+        assert_eq!(jumps.worth(4.0, 1000.0), 4.0, "nothing is known yet");
+        for _ in 0..20 {
+            jumps.add(4.0, 3.0, 4.0);
+        }
         assert_eq!(jumps.worth(4.0, 50.0), 4.0);
     }
 

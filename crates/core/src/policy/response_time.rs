@@ -131,7 +131,7 @@ pub const KIND: PolicyKind = PolicyKind {
                 "adapt",
                 FieldType::Flag,
                 "true",
-                "Whether headroom, share and lower_after follow the share of requests that was slow over the last hours.",
+                "Whether headroom and share follow the share of slow requests over the last hours, and dynos are kept for jumps.",
             ),
             Field::defaulting(
                 "wait_included",
