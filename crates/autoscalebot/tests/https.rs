@@ -81,7 +81,8 @@ fn an_app_with_hirefires_package_is_scaled_by_what_it_pushes() {
     wait_for("the address", || {
         let err = folder.read("err");
         let said = err.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let mut by_https = said.filter(|said| said["message"].as_str().is_some_and(|message| message.contains("by HTTPS")));
+        let mut by_https =
+            said.filter(|said| said["message"].as_str().is_some_and(|message| message.contains("by HTTPS")));
         let address = by_https.next_back().and_then(|said| said["address"].as_str().map(str::to_owned));
         port = address.and_then(|address| Some(address.rsplit_once(':')?.1.to_owned())).unwrap_or_default();
         !port.is_empty()

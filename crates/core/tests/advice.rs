@@ -32,7 +32,9 @@ fn seen(reading: Reading, advice: Option<(Option<u32>, &str)>) -> Observation {
         at: at(30),
         dynos: Ok(2),
         samples: [Some(Sample::new(at(30), reading))].into_iter().collect(),
-        advice: [advice.map(|(desired, why)| Advice { desired, why: why.into(), expected: None })].into_iter().collect(),
+        advice: [advice.map(|(desired, why)| Advice { desired, why: why.into(), expected: None })]
+            .into_iter()
+            .collect(),
         ..Observation::default()
     }
 }
@@ -89,9 +91,9 @@ fn the_answer_is_decided_on_and_recorded() {
 /// Beside others a floor raises and keeps them from lowering below it; alone it never lowers; it waits for nobody.
 #[test]
 fn a_floor_raises_and_never_lowers() {
+    use autoscalebot_core::Expected;
     use autoscalebot_core::policy::forecast;
     use autoscalebot_core::policy::target::{Per, Target};
-    use autoscalebot_core::Expected;
 
     let mut values = Values::default();
     values.set("target", Value::Number(10.0));

@@ -185,7 +185,8 @@ impl AppLoop {
         }
         let answers = join_all(asked.iter().map(|(_, index, question)| async {
             let adviser = self.plan.processes[*index].sources.get(question.index)?.adviser.as_ref()?;
-            let budget = Duration::try_from(question.adviser.timeout()).unwrap_or_default().saturating_add(SOURCE_SLACK);
+            let budget =
+                Duration::try_from(question.adviser.timeout()).unwrap_or_default().saturating_add(SOURCE_SLACK);
             let late = |_| Advice { why: format!("no answer within {budget:?}").into(), ..Advice::default() };
             Some(timeout(budget, adviser.advise(question)).await.unwrap_or_else(late))
         }));

@@ -37,10 +37,10 @@ mod server_tests;
 mod store;
 #[cfg(test)]
 mod testing;
+mod times;
 #[cfg(test)]
 mod toml_tests;
 mod toml_tree;
-mod times;
 mod tree;
 
 pub use import::{Imported, STARTERS, import, import_python, starter};

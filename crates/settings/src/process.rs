@@ -15,8 +15,8 @@ use crate::assemble::{names, plain};
 use crate::common::{BOUNDS, DAY, MEASURE, PROCESS, RAPID};
 use crate::problem::shown;
 use crate::reader::Reader;
-use crate::tree::{Item, Node, Origin, Table, join};
 use crate::times::{self, Times};
+use crate::tree::{Item, Node, Origin, Table, join};
 use crate::{Measurement, Process, Section, duration, toml_tree};
 
 /// Reads a process; `None` where something is wrong with it.
