@@ -45,7 +45,7 @@ fn the_defaults_are_those_of_2_1() {
         policy.starts_with("Consecutive { low: 200.0, high: 1000.0, fails: 3, passes: 5, increment: 1"),
         "{policy}"
     );
-    assert_eq!(process.spec.gates.len(), 1, "no cooldown");
+    assert_eq!(process.spec.gates.len(), 2, "pause and wake, and no cooldown");
     assert!(settings.notify.is_empty());
     assert!(process.spec.rapid.is_none());
     assert_eq!(loaded.warnings.len(), 1, "{}", loaded.warnings);

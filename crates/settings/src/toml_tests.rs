@@ -24,7 +24,7 @@ fn good_settings_with_their_defaults() {
     assert_eq!(&*process.spec.measurements[0].name, "heartbeat");
     assert_eq!(process.measure[0].every.as_secs(), 30);
     assert_eq!(process.measure[0].section.values.duration("timeout").map(|d| d.as_secs()), Some(10));
-    assert_eq!(process.spec.gates.len(), 1);
+    assert_eq!(process.spec.gates.len(), 2, "pause and wake");
     let policy = format!("{:?}", process.spec.measurements[0].policy);
     assert!(
         policy.starts_with("Consecutive { low: 200.0, high: 1000.0, fails: 3, passes: 5, increment: 1"),
