@@ -122,8 +122,8 @@ def test_it_is_simulated_by_the_same_answers(bare: Venv, tmp_path: Path) -> None
     first, again = (json.loads(run(*simulate, cwd=tmp_path).stdout) for _ in range(2))
     assert first == again
     (report,) = first["reports"]
-    # Two dynos for 20 minutes; then three slow heartbeats in a row, again and again within a minute, up to all eight for the other
-    # 70: requests of 100 ms on average are not all below 150 ms, so none is taken away.
+    # Two dynos for 20 minutes; then three slow heartbeats in a row, again and again within a minute, up to all eight
+    # for the other 70: requests of 100 ms on average are not all below 150 ms, so none is taken away.
     assert report["name"] == "web" and report["changes"] == 1, report
     assert abs(report["dyno_hours"] - (2 * 20 + 8 * 70) / 60) < 0.1, report
     (tmp_path / "autoscalebot.toml").write_text(CONFIG.format(function="raises"))
