@@ -80,6 +80,15 @@ fn post(url: &str, content_type: &str, body: &str) -> u16 {
     answer.split(' ').nth(1).unwrap().parse().unwrap()
 }
 
+/// The body at a path of the server.
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
 /// Frames of a drain, with a line that is none of the router's.
 fn frames() -> String {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../measure/tests/data/drain-1-utf8-mixed.txt");
@@ -136,6 +145,15 @@ fn what_drain_url_prints_makes_lines_arrive() {
     };
     let router = found("shop/web router arrives");
     assert!(router.contains("2 requests with ") && router.contains(" lines, 1 not understood; the last "), "{router}");
+    // The recorded frames hold the runtime metrics of one dyno.
+    let metrics = get(&address, "/metrics");
+    for told in [
+        "autoscalebot_dyno_load1{app=\"shop\",dyno=\"web.1\"} 2.46",
+        "autoscalebot_dyno_memory_bytes{app=\"shop\",dyno=\"web.1\"} 189194567.68",
+        "autoscalebot_dyno_memory_quota_bytes{app=\"shop\",dyno=\"web.1\"} 536870912",
+    ] {
+        assert!(metrics.lines().any(|line| line.starts_with(told)), "{told}: {metrics}");
+    }
     assert!(found("shop/worker push arrives").starts_with("1 request, all understood; the last "));
     assert_eq!(running.end("TERM").0, Some(0));
     assert!(!format!("{}{}", folder.read("out"), folder.read("err")).contains(PLANTED));

@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use autoscalebot_core::{Call, Event, EventKind, Reading, Record, Unit};
 use autoscalebot_measure::intake::Counts as IntakeCounts;
+use autoscalebot_measure::intake::logplex::RuntimeMetrics;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use jiff::{SignedDuration, Timestamp};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, prometheus_text};
 use prometheus_client::metrics::MetricType;
@@ -24,6 +26,9 @@ use crate::state::{Known, Shared};
 /// What a call came to, as labels.
 const CALLS: [(Call, &str); 4] =
     [(Call::None, "none"), (Call::Ok, "ok"), (Call::Failed, "failed"), (Call::DryRun, "dry_run")];
+
+/// Heroku tells of a dyno each 20 s; after so long it is gone.
+const DYNO_SILENT_AFTER: SignedDuration = SignedDuration::from_mins(2);
 
 /// Counts since the start.
 #[derive(Debug, Default)]
@@ -101,7 +106,8 @@ impl Collector for Scrape {
         present(out, &newest)?;
         measurements(out, &newest)?;
         counts(out, &shared.counters.all())?;
-        intake(out, &shared.intake.counts())
+        intake(out, &shared.intake.counts())?;
+        dynos(out, &shared.intake.dynos(), shared.intake.now())
     }
 }
 
@@ -186,6 +192,26 @@ fn intake(out: &mut Out<'_, '_>, counts: &IntakeCounts) -> fmt::Result {
         out.counters(&name, help.trim_end_matches('.'), [(vec![], count)])?;
     }
     Ok(())
+}
+
+/// Load and memory of each dyno, as log drains tell them; absent once a dyno has not been told of for a while.
+fn dynos(out: &mut Out<'_, '_>, all: &[(String, String, RuntimeMetrics, Timestamp)], now: Timestamp) -> fmt::Result {
+    let each = |read: fn(&RuntimeMetrics) -> Option<f64>| {
+        let alive = all.iter().filter(move |(.., at)| now.duration_since(*at) <= DYNO_SILENT_AFTER);
+        alive.filter_map(move |(app, dyno, metrics, _)| {
+            Some((vec![("app", app.as_str()), ("dyno", dyno.as_str())], read(metrics)?))
+        })
+    };
+    out.gauges("autoscalebot_dyno_load1", "The load average of a dyno's last minute", each(|metrics| metrics.load_1m))?;
+    let memory = "Memory that a dyno uses, swap included";
+    out.gauges("autoscalebot_dyno_memory_bytes", memory, each(|metrics| metrics.memory_mb.map(bytes)))?;
+    let quota = "Memory that a dyno may use";
+    out.gauges("autoscalebot_dyno_memory_quota_bytes", quota, each(|metrics| metrics.quota_mb.map(bytes)))
+}
+
+/// Heroku's MB are 2^20 bytes: a dyno of 512 MB has a quota of "512.00MB".
+fn bytes(megabytes: f64) -> f64 {
+    megabytes * 1_048_576.0
 }
 
 type Labels<'a> = Vec<(&'static str, &'a str)>;
