@@ -5,9 +5,8 @@
 
 use std::sync::Arc;
 
-use autoscalebot_core::{CallOutcome, Observation, Reading, Sample, Spec, State, decide, settle};
+use autoscalebot_core::{CallOutcome, Observation, Reading, Sample, State, decide, settle};
 use autoscalebot_fakes::heroku::HerokuFake;
-use autoscalebot_settings::{Kinds, Outside, Source};
 use autoscalebot_store::{Entry, Retention, Store};
 use common::{Folder, PLANTED};
 use jiff::{SignedDuration, Timestamp};
@@ -45,20 +44,10 @@ decide = {{ type = "forecast", target = 10, ahead = "20m", learn = "120h" }}
     (heroku, folder)
 }
 
-fn spec(folder: &Folder) -> Arc<Spec> {
-    let measurements: Vec<_> = autoscalebot_measure::MEASUREMENTS.iter().map(|entry| entry.kind).collect();
-    let platforms: Vec<_> = autoscalebot_platform::PLATFORMS.iter().map(|entry| entry.kind).collect();
-    let notifications: Vec<_> = autoscalebot_notify::CHANNELS.iter().map(|entry| entry.kind).collect();
-    let kinds = Kinds { measurements: &measurements, platforms: &platforms, notifications: &notifications };
-    let source = Source::Toml(folder.path().join("autoscalebot.toml"));
-    let loaded = autoscalebot_settings::load(&source, kinds, &Outside::real(folder.path())).unwrap();
-    Arc::clone(&loaded.settings.apps[0].processes[0].spec)
-}
-
 /// Days of ticks up to now: 20 requests in a second, but 80 in two hours of each day, which begin in 10 minutes.
 fn past(folder: &Folder, days: i64) {
     let store = Store::open(&folder.path().join("autoscalebot.db")).unwrap();
-    let (spec, now) = (spec(folder), Timestamp::now());
+    let (spec, now) = (folder.spec(), Timestamp::now());
     let (mut state, mut batch) = (State::default(), Vec::new());
     for minute in (1..days * 1440).rev().step_by(5) {
         let at = now.checked_sub(SignedDuration::from_mins(minute)).unwrap();

@@ -7,9 +7,8 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use autoscalebot_core::{
-    Action, CallOutcome, Failure, Observation, Pause, Reading, Sample, Spec, State, decide, events, settle,
+    Action, CallOutcome, Failure, Observation, Pause, Reading, Sample, State, decide, events, settle,
 };
-use autoscalebot_settings::{Kinds, Outside, Source};
 use autoscalebot_store::{Entry, Store};
 use common::{Folder, Ran};
 use jiff::{SignedDuration, Timestamp};
@@ -44,17 +43,6 @@ fn after(seconds: i64) -> Timestamp {
     first().checked_add(SignedDuration::from_secs(seconds)).unwrap()
 }
 
-/// The settings' own process, as the daemon would have it.
-fn spec(folder: &Folder) -> Arc<Spec> {
-    let measurements: Vec<_> = autoscalebot_measure::MEASUREMENTS.iter().map(|entry| entry.kind).collect();
-    let platforms: Vec<_> = autoscalebot_platform::PLATFORMS.iter().map(|entry| entry.kind).collect();
-    let notifications: Vec<_> = autoscalebot_notify::CHANNELS.iter().map(|entry| entry.kind).collect();
-    let kinds = Kinds { measurements: &measurements, platforms: &platforms, notifications: &notifications };
-    let source = Source::Toml(folder.path().join("autoscalebot.toml"));
-    let loaded = autoscalebot_settings::load(&source, kinds, &Outside::real(folder.path())).unwrap();
-    Arc::clone(&loaded.settings.apps[0].processes[0].spec)
-}
-
 /// Response time in milliseconds: quiet at night, a surge at noon, and a failing source now and then.
 fn reading(second: i64) -> Reading {
     let part = second as f64 / 86_400.0;
@@ -70,7 +58,7 @@ fn reading(second: i64) -> Reading {
 fn a_day(folder: &Folder, seconds: std::ops::Range<i64>) {
     folder.write("Procfile", "web: true\nworker: true\n");
     folder.write("autoscalebot.toml", SETTINGS);
-    let spec = spec(folder);
+    let spec = folder.spec();
     let store = Store::open(&folder.path().join("autoscalebot.db")).unwrap();
     let (mut state, mut dynos, mut failing) = (State::default(), 1, 3);
     let mut batch = Vec::new();
@@ -242,7 +230,7 @@ fn a_shadow_is_told_apart_from_what_decides() {
                   url = \"http://127.0.0.1:9/beat\"\n\
                   decide = { type = \"consecutive\", low = \"50ms\", high = \"100ms\", fails = 1 }\n[apps.shop.processes.worker]";
     folder.write("autoscalebot.toml", &SETTINGS.replace("[apps.shop.processes.worker]", shadow));
-    let spec = spec(&folder);
+    let spec = folder.spec();
     let sample = |ms| Some(Sample::new(first(), Reading::Value(ms)));
     let samples = [sample(300.0), sample(300.0)].into_iter().collect();
     let seen = Observation { at: first(), dynos: Ok(2), samples, ..Observation::default() };

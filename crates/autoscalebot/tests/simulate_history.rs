@@ -7,8 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 
-use autoscalebot_core::{CallOutcome, Detail, Observation, Reading, Sample, Spec, State, Taken, decide, settle};
-use autoscalebot_settings::{Kinds, Outside, Source};
+use autoscalebot_core::{CallOutcome, Detail, Observation, Reading, Sample, State, Taken, decide, settle};
 use autoscalebot_store::{Entry, Retention, Store};
 use common::{Folder, Ran, wait_for};
 use jiff::{SignedDuration, Timestamp};
@@ -59,17 +58,6 @@ fn rate(second: i64) -> f64 {
     2.0 + ((second / 3600) % 24 - 12).abs() as f64
 }
 
-/// The settings' own process, as the daemon would have it.
-fn spec(folder: &Folder) -> Arc<Spec> {
-    let measurements: Vec<_> = autoscalebot_measure::MEASUREMENTS.iter().map(|entry| entry.kind).collect();
-    let platforms: Vec<_> = autoscalebot_platform::PLATFORMS.iter().map(|entry| entry.kind).collect();
-    let notifications: Vec<_> = autoscalebot_notify::CHANNELS.iter().map(|entry| entry.kind).collect();
-    let kinds = Kinds { measurements: &measurements, platforms: &platforms, notifications: &notifications };
-    let source = Source::Toml(folder.path().join("autoscalebot.toml"));
-    let loaded = autoscalebot_settings::load(&source, kinds, &Outside::real(folder.path())).unwrap();
-    Arc::clone(&loaded.settings.apps[0].processes[0].spec)
-}
-
 fn folder(measure: &str) -> Folder {
     let folder = Folder::with(&format!("{SETTINGS}{measure}"));
     folder.write("Procfile", "web: true\n");
@@ -82,7 +70,7 @@ fn sqlite(folder: &Folder) -> Store {
 
 /// Ticks of every 30 s into a store, by the readings of one measurement.
 fn ticks(folder: &Folder, store: &Store, seconds: impl Iterator<Item = i64>, reading: fn(i64) -> Taken) {
-    let spec = spec(folder);
+    let spec = folder.spec();
     let (mut state, mut batch) = (State::default(), Vec::new());
     for second in seconds {
         let samples = [Some(Sample::new(at(second), reading(second)))].into_iter().collect();

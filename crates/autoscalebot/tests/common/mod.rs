@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use autoscalebot_core::Spec;
+use autoscalebot_settings::{Kinds, Outside, Source};
 use tempfile::TempDir;
 
 /// A secret that must never be seen.
@@ -36,6 +38,17 @@ impl Folder {
 
     pub fn write(&self, name: &str, text: &str) {
         std::fs::write(self.path().join(name), text).unwrap();
+    }
+
+    /// The first process of the settings, as the daemon would have it.
+    pub fn spec(&self) -> Arc<Spec> {
+        let measurements: Vec<_> = autoscalebot_measure::MEASUREMENTS.iter().map(|entry| entry.kind).collect();
+        let platforms: Vec<_> = autoscalebot_platform::PLATFORMS.iter().map(|entry| entry.kind).collect();
+        let notifications: Vec<_> = autoscalebot_notify::CHANNELS.iter().map(|entry| entry.kind).collect();
+        let kinds = Kinds { measurements: &measurements, platforms: &platforms, notifications: &notifications };
+        let source = Source::Toml(self.path().join("autoscalebot.toml"));
+        let loaded = autoscalebot_settings::load(&source, kinds, &Outside::real(self.path())).unwrap();
+        Arc::clone(&loaded.settings.apps[0].processes[0].spec)
     }
 
     /// Writes a certificate for `localhost` that nobody signed, and its key.
