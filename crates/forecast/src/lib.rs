@@ -22,6 +22,7 @@ pub const LONGEST: SignedDuration = SignedDuration::from_hours(28 * 24);
 pub const SHORTEST: SignedDuration = SignedDuration::from_hours(2 * 24);
 
 const BUCKET_SECS: i64 = BUCKET.as_secs();
+const DAY_BUCKETS: i64 = 86_400 / BUCKET_SECS;
 const LONGEST_BUCKETS: i64 = LONGEST.as_secs() / BUCKET_SECS;
 
 /// The past in buckets of [`BUCKET`], without gaps in time: a bucket of which nothing is known holds NaN.
@@ -70,15 +71,11 @@ impl Past {
         self.means.push(load);
         self.in_last = 1.0;
         // A day at a time, so that moving the rest is seldom.
-        if self.end() - self.first > LONGEST_BUCKETS + 144 {
+        if self.end() - self.first > LONGEST_BUCKETS + DAY_BUCKETS {
             let old = usize::try_from(self.end() - self.first - LONGEST_BUCKETS).unwrap_or(0);
             self.means.drain(..old);
-            self.first = self.end_of(old);
+            self.first += i64::try_from(old).unwrap_or(0);
         }
-    }
-
-    fn end_of(&self, removed: usize) -> i64 {
-        self.first + i64::try_from(removed).unwrap_or(0)
     }
 
     /// Of how much time anything is known.

@@ -3,9 +3,9 @@
 use augurs_core::{Fit, Predict};
 use augurs_mstl::{MSTLModel, NaiveTrend};
 
-use crate::{BUCKET_SECS, Past, Unforeseen};
+use crate::{DAY_BUCKETS, Past, Unforeseen};
 
-const DAY: usize = (86_400 / BUCKET_SECS) as usize;
+const DAY: usize = DAY_BUCKETS as usize;
 const WEEK: usize = 7 * DAY;
 /// A season is learned from so many of its lengths at least.
 const LENGTHS: usize = 2;

@@ -2,8 +2,9 @@
 //!
 //! A share of the requests may be slower than the objective. Service alone makes some of them slow however many dynos there
 //! are; what is left is the budget of the queue. As much care is taken as the budget asks for: with little of it left, loads
-//! are planned with more room, and dynos are kept ready for jumps ([`crate::jumps`]) that are worth less. The numbers were chosen with the
-//! five traces of `docs/policies/comparison.md` and ten made ones in sight; that page judges them on others, too.
+//! are planned with more room, and dynos are kept ready for jumps ([`crate::jumps`]) that are worth less. The numbers were
+//! chosen with the five traces of `docs/policies/comparison.md` and ten made ones in sight; that page judges them on others,
+//! too.
 
 use jiff::SignedDuration;
 
