@@ -9,15 +9,10 @@ use std::path::Path;
 use std::process::Command;
 
 use autoscalebot_fakes::heroku::{Fault, HerokuFake};
-use common::{Folder, PLANTED, Ran, wait_for};
+use common::{Folder, PLANTED, Ran, free_port, wait_for};
 use serde_json::Value;
 
 mod common;
-
-/// A free port of this machine; another program may take it in between, which would fail the test loudly.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 fn world() -> (HerokuFake, Folder, String) {
     let heroku = HerokuFake::with_shop().unwrap();

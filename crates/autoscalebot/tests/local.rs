@@ -7,14 +7,9 @@ use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
-use common::{Folder, Running, wait_for};
+use common::{Folder, Running, free_port, wait_for};
 
 mod common;
-
-/// A free port of this machine; another program may take it in between, which would fail the test loudly.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 /// An app of three processes, two of them in a pipeline of the shell.
 fn folder(port: u16) -> Folder {

@@ -171,6 +171,11 @@ pub fn wait_for(what: &str, mut so: impl FnMut() -> bool) {
     }
 }
 
+/// A free port of this machine; another program may take it in between, which would fail the test loudly.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 /// A web server whose status and delay can be set, and that counts its requests.
 pub struct Site {
     pub addr: SocketAddr,
