@@ -9,22 +9,25 @@ use autoscalebot_core::gate::boot::Boot;
 use autoscalebot_core::gate::budget::Budget;
 use autoscalebot_core::gate::busy_floor::BusyFloor;
 use autoscalebot_core::gate::cooldown::Cooldown;
+use autoscalebot_core::gate::idle_after::IdleAfter;
 use autoscalebot_core::gate::max_step::{MaxStep, Most};
 use autoscalebot_core::gate::pause::PauseGate;
 use autoscalebot_core::gate::stabilization::Stabilization;
 use autoscalebot_core::gate::tolerance::Tolerance;
+use autoscalebot_core::gate::wake::Wake;
 use autoscalebot_core::policy::app::App;
 use autoscalebot_core::policy::average::Average;
 use autoscalebot_core::policy::concurrency::Concurrency;
 use autoscalebot_core::policy::consecutive::Consecutive;
 use autoscalebot_core::policy::queue::Queue;
 use autoscalebot_core::policy::response_time::ResponseTime;
+use autoscalebot_core::policy::schedule::Schedule;
 use autoscalebot_core::policy::target::{Per, Target};
-use autoscalebot_core::policy::{Policy, steps};
+use autoscalebot_core::policy::{Policy, forecast, steps};
 use autoscalebot_core::queueing::{Model, Routing};
 use autoscalebot_core::{
-    BoundTable, BoundTables, CallOutcome, Detail, MeasurementSpec, MinuteOfWeek, Observation, Reading, Record, Sample,
-    Spec, State, Taken, Unit, Zero, decide, settle,
+    Advice, BoundTable, BoundTables, CallOutcome, Detail, Expected, MeasurementSpec, MinuteOfWeek, Observation,
+    Reading, Record, Sample, Spec, State, Taken, Unit, Zero, decide, settle,
 };
 use divan::Bencher;
 use divan::counter::ItemsCount;
@@ -128,7 +131,13 @@ fn bench_policy(
     let mut tick = move || {
         at += SignedDuration::from_secs(every_secs);
         let samples = [Some(Sample::new(at, Taken { reading: Reading::Value(30.0), detail }))].into_iter().collect();
-        let seen = Observation { at, dynos: Ok(4), samples, ready: Some(4), ..Observation::default() };
+        // Only for a policy that asks.
+        let expected = Expected { load: 24.0, error: 1.0, error_of_none: 2.0, known_secs: 1e6 };
+        let advice = spec.measurements.iter().map(|measurement| {
+            measurement.policy.adviser().map(|_| Advice { expected: Some(expected), ..Advice::default() })
+        });
+        let advice = advice.collect();
+        let seen = Observation { at, dynos: Ok(4), samples, ready: Some(4), advice, ..Observation::default() };
         let record = decide(&spec, &state, &seen);
         let outcome = record.without_call().unwrap_or(CallOutcome::None);
         let record = record.conclude(&spec, &state, &outcome);
@@ -142,7 +151,7 @@ fn bench_policy(
 }
 
 /// Each policy with its defaults; what its measurement counts, and how often it is read, as is usual for it.
-#[divan::bench(args = ["app", "average", "concurrency", "queue", "response_time", "steps", "target"])]
+#[divan::bench(args = ["app", "average", "concurrency", "forecast", "queue", "response_time", "response_time_5s", "schedule", "steps", "target"])]
 fn policies(bencher: Bencher<'_, '_>, name: &str) {
     let model = Model { at_once: 1, routing: Routing::Shared, variation: 1.0, objective_secs: 0.5, slow_share: 0.05 };
     let (unit, every_secs, policy): (_, _, Arc<dyn Policy>) = match name {
@@ -174,7 +183,12 @@ fn policies(bencher: Bencher<'_, '_>, name: &str) {
             };
             (Unit::Jobs, 10, Arc::new(rule))
         }
-        "response_time" => {
+        "forecast" => match (forecast::KIND.build)(&forecast_values(), Unit::RequestsPerSecond) {
+            Ok(rule) => (Unit::RequestsPerSecond, 60, rule),
+            Err(_) => return,
+        },
+        "schedule" => (Unit::Count, 30, Arc::new(Schedule { dynos: by_time(), events: Vec::new() })),
+        "response_time" | "response_time_5s" => {
             let rule = ResponseTime {
                 model,
                 headroom: 0.1,
@@ -185,7 +199,7 @@ fn policies(bencher: Bencher<'_, '_>, name: &str) {
                 adapt: true,
                 unit: Unit::Milliseconds,
             };
-            (Unit::Milliseconds, 30, Arc::new(rule))
+            (Unit::Milliseconds, if name == "response_time" { 30 } else { 5 }, Arc::new(rule))
         }
         "steps" => match (steps::KIND.build)(&step_values(), Unit::Count) {
             Ok(rule) => (Unit::Count, 30, rule),
@@ -194,6 +208,15 @@ fn policies(bencher: Bencher<'_, '_>, name: &str) {
         _ => (Unit::RequestsPerSecond, 15, Arc::new(Target { target: 8.0, per: Per::Total, tolerance: 0.1 })),
     };
     bench_policy(bencher, unit, every_secs, policy, Vec::new());
+}
+
+fn forecast_values() -> Values {
+    let mut values = Values::default();
+    values.set("target", Value::Number(8.0));
+    values.set("margin", Value::Number(1.0));
+    values.set("ahead", Value::Duration(SignedDuration::from_mins(20)));
+    values.set("learn", Value::Duration(SignedDuration::from_hours(168)));
+    values
 }
 
 fn step_values() -> Values {
@@ -212,9 +235,11 @@ fn every_gate(bencher: Bencher<'_, '_>) {
         Arc::new(PauseGate),
         Arc::new(Tolerance { share: 0.1 }),
         Arc::new(Stabilization { up: SignedDuration::ZERO, down: SignedDuration::from_mins(5) }),
+        Arc::new(IdleAfter { time: minute }),
         Arc::new(Cooldown { up: minute, down: minute }),
         Arc::new(Boot { wait: minute }),
         Arc::new(BusyFloor { newest: true, at_once: 1 }),
+        Arc::new(Wake),
         Arc::new(MaxStep { up: Some(Most::Share(1.0)), down: Some(Most::Count(1)), per: minute }),
         Arc::new(Budget { hours: 1e9, to_min: true }),
     ];
