@@ -258,6 +258,8 @@ pub struct MeasurementKind {
     pub unit: Unit,
     /// Whether a failure that looks like overload counts as too slow ([`Failure::looks_like_overload`](crate::Failure)).
     pub failures_mean_overload: bool,
+    /// Whether senders tell it its numbers, so that a rise is acted upon at once ([`Peak`](crate::Peak)).
+    pub told: bool,
     /// How often it is read unless `every` is set, as written in TOML.
     pub default_every: &'static str,
     /// Faults across fields, found when the settings are checked, with the interval as the second argument.

@@ -17,6 +17,7 @@ pub mod history;
 pub mod jumps;
 pub mod learned;
 pub mod observation;
+pub mod peak;
 pub mod phrase;
 pub mod policy;
 pub mod queueing;
@@ -32,6 +33,7 @@ pub use bounds::{BoundTable, BoundTables, Bounds, BoundsInForce, InForce, Minute
 pub use condition::Condition;
 pub use event::{Event, EventKind, events};
 pub use observation::{Advice, Expected, Observation, Pause};
+pub use peak::Peak;
 pub use phrase::Phrase;
 pub use record::{Action, Call, CallOutcome, Record};
 pub use sample::{Detail, Dynos, Failure, Reading, Sample, Taken, Unit, Verdict};

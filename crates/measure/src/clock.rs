@@ -20,6 +20,7 @@ pub const ENTRY: MeasureEntry = MeasureEntry {
         },
         unit: Unit::Count,
         failures_mean_overload: false,
+        told: false,
         default_every: "\"30s\"",
         check: |_, _| Ok(()),
     },

@@ -38,6 +38,7 @@ pub const ENTRY: MeasureEntry = MeasureEntry {
         },
         unit: Unit::Count,
         failures_mean_overload: false,
+        told: false,
         default_every: "\"30s\"",
         check: |values, every| settings(values, every).map(|_| ()),
     },

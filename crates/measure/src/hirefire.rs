@@ -33,6 +33,7 @@ pub const ENTRY: MeasureEntry = MeasureEntry {
         },
         unit: Unit::Milliseconds,
         failures_mean_overload: false,
+        told: true,
         default_every: "\"10s\"",
         check,
     },

@@ -26,6 +26,7 @@ pub const ENTRY: MeasureEntry = MeasureEntry {
         },
         unit: Unit::Count,
         failures_mean_overload: false,
+        told: true,
         default_every: "\"30s\"",
         check: |values, _| check_token(values),
     },

@@ -73,6 +73,7 @@ pub(crate) const fn entry(
         description,
         unit: Unit::Jobs,
         failures_mean_overload: false,
+        told: false,
         default_every: "\"15s\"",
         check,
     };

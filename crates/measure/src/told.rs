@@ -20,6 +20,7 @@ pub(crate) const fn entry(
         description: Description { name, doc, fields, shorthand: &[] },
         unit: Unit::Milliseconds,
         failures_mean_overload: false,
+        told: true,
         default_every: "\"10s\"",
         check: |values, _| check_token(values),
     };

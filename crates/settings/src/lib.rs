@@ -128,6 +128,8 @@ pub struct Measurement {
     pub section: Section,
     /// How often.
     pub every: SignedDuration,
+    /// Whether its senders tell it its numbers, so that a rise is acted upon at once.
+    pub told: bool,
 }
 
 /// Someone to tell.

@@ -299,7 +299,8 @@ fn measurement(
         policy: policy?,
         shadow: common.flag("shadow"),
     };
-    Some((spec, Measurement { section: Section { kind: kind.description.name, values }, every }))
+    let section = Section { kind: kind.description.name, values };
+    Some((spec, Measurement { section, every, told: kind.told }))
 }
 
 /// What a section says of its unit, though the rest of it can't be read: levels in that unit are then no faults of their own.

@@ -27,6 +27,7 @@ const HEARTBEAT: MeasurementKind = MeasurementKind {
     },
     unit: Unit::Milliseconds,
     failures_mean_overload: true,
+    told: false,
     default_every: "\"30s\"",
     check: |values, _| match values.text("username").is_none() && values.secret("password").is_some() {
         true => Err(FieldError::new("username", "is missing beside password")),
@@ -51,6 +52,7 @@ const QUEUE: MeasurementKind = MeasurementKind {
     },
     unit: Unit::Jobs,
     failures_mean_overload: false,
+    told: false,
     default_every: "\"10s\"",
     check: |_, _| Ok(()),
 };

@@ -25,6 +25,7 @@ pub mod rivals;
 pub mod run;
 mod spread;
 pub mod theory;
+mod ticks;
 pub mod trace;
 pub mod tune;
 mod windows;

@@ -143,5 +143,5 @@ pub fn contender(name: &str, bounds: BoundTables, meter: Meter, every_secs: f64,
         zero: Zero::Keep,
         rapid: None,
     };
-    Contender { name: name.to_owned(), spec, meters: vec![meter], every_secs }
+    Contender { name: name.to_owned(), spec, meters: vec![meter], every_secs, told: false }
 }

@@ -18,6 +18,7 @@ use crate::fluid::Fluid;
 use crate::minutes::{Minute, Times};
 use crate::model::{App, Meter};
 use crate::outcome::Report;
+use crate::ticks::Ticks;
 use crate::trace::Trace;
 use crate::workload::{Dice, Stream, dice, error_factor};
 use crate::world::World;
@@ -71,6 +72,8 @@ pub struct Contender {
     pub meters: Vec<Meter>,
     /// Seconds from tick to tick, 0.1 or more.
     pub every_secs: f64,
+    /// Whether its percentiles are told by senders, so that a rise is acted upon before the next tick.
+    pub told: bool,
 }
 
 impl Contender {
@@ -92,7 +95,7 @@ impl Contender {
             }),
         };
         let meters = spec.measurements.iter().map(meter).collect::<Result<_, _>>()?;
-        Ok(Self { name, spec, meters, every_secs })
+        Ok(Self { name, spec, meters, every_secs, told: false })
     }
 }
 
@@ -233,7 +236,8 @@ pub fn run_with(
 /// A schedule that is known beforehand, one quantity a minute, through the same world: the clairvoyant optimum with the
 /// backlog that its own model leaves out.
 pub fn run_schedule(scenario: &Scenario, name: &str, spec: &Spec, dynos: &[Dynos]) -> Result<Report, SimulateError> {
-    let contender = Contender { name: name.to_owned(), spec: spec.clone(), meters: Vec::new(), every_secs: 60.0 };
+    let contender =
+        Contender { name: name.to_owned(), spec: spec.clone(), meters: Vec::new(), every_secs: 60.0, told: false };
     let contender = Contender { spec: Spec { measurements: Vec::new(), ..contender.spec }, ..contender };
     scenario.check(&contender)?;
     let first = dynos.first().copied().unwrap_or(1);
@@ -267,9 +271,9 @@ fn drive(
     let mut state = State::default();
     let mut errors = dice(scenario.seed, Stream::Measurements);
     let mut asked = Asked::new(scenario.answers.as_ref(), spec);
-    let mut tick = 1_u64;
+    let mut ticks = Ticks::new(contender);
     loop {
-        let now = tick as f64 * contender.every_secs;
+        let now = ticks.next(&mut world);
         if now >= end {
             break;
         }
@@ -277,6 +281,7 @@ fn drive(
         let (mut seen, read_secs) = observe(scenario, contender, &mut world, now, &mut errors);
         asked.answer(spec, &state, &mut seen);
         let record = decide(spec, &state, &seen);
+        let mut free_at = None;
         let outcome = match (record.without_call(), record.desired) {
             (Some(outcome), _) => outcome,
             (None, desired) => {
@@ -287,14 +292,14 @@ fn drive(
                 let set_at = (now + read_secs + scenario.app.call_secs).min(end);
                 world.advance(set_at);
                 world.set(quantity);
-                tick = tick.max((set_at / contender.every_secs).ceil() as u64 - 1);
+                free_at = Some(set_at);
                 CallOutcome::Ok { quantity, limit: None }
             }
         };
         let record = record.conclude(spec, &state, &outcome);
         state = settle(spec, std::mem::take(&mut state), &record, &outcome);
         on_record(&record);
-        tick += 1;
+        ticks.acted(&seen.samples, free_at);
     }
     world.advance(end);
     world.finish()

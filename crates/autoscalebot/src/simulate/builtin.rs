@@ -126,7 +126,7 @@ fn recommended(app: &App) -> String {
         "type = \"response_time\", objective = \"{objective}\", at_once = {servers}, percentile = {percentile}, \
          variation = {variation}, lead = \"{boot}\""
     );
-    measure("percentile", "5s", "window = \"10s\"", &decide)
+    measure("percentile", "5s", "window = \"5s\"", &decide)
 }
 
 /// Seconds as settings have them, in whole milliseconds.

@@ -22,8 +22,8 @@ const WINDOW: Field =
 const TIMEOUT: Field =
     Field::defaulting("timeout", FieldType::Duration(0.001, 300.0), "\"10s\"", "The most that the probe may take.");
 
-const QUANTILE: Field =
-    Field::defaulting("quantile", FieldType::Number(0.01, 0.9999), "0.95", "The share that is not slower.");
+const PERCENTILE: Field =
+    Field::defaulting("percentile", FieldType::Number(1.0, 99.99), "95", "So many of a hundred are not slower.");
 
 const fn kind(
     name: &'static str,
@@ -34,13 +34,16 @@ const fn kind(
 ) -> MeasurementKind {
     let description = Description { name, doc, fields, shorthand: &[] };
     let failures_mean_overload = matches!(unit, Unit::Milliseconds);
-    MeasurementKind { description, unit, failures_mean_overload, default_every, check: |_, _| Ok(()) }
+    MeasurementKind { description, unit, failures_mean_overload, told: false, default_every, check: |_, _| Ok(()) }
 }
 
 /// The measurements that a simulated process can have.
 const MEASUREMENTS: &[MeasurementKind] = &[
     kind("probe", "The time of one request of our own.", &[TIMEOUT], Unit::Milliseconds, "\"30s\""),
-    kind("percentile", "A percentile of response times.", &[QUANTILE, WINDOW], Unit::Milliseconds, "\"30s\""),
+    MeasurementKind {
+        told: true,
+        ..kind("percentile", "A percentile of response times.", &[PERCENTILE, WINDOW], Unit::Milliseconds, "\"30s\"")
+    },
     kind("rate", "Requests that come in a second.", &[WINDOW], Unit::RequestsPerSecond, "\"15s\""),
     kind("concurrency", "Requests under way.", &[WINDOW], Unit::Count, "\"15s\""),
     kind("waiting", "Requests that wait.", &[], Unit::Jobs, "\"15s\""),
@@ -102,8 +105,9 @@ fn contender(name: &str, process: &Process) -> Result<Contender, String> {
             )
         })?);
     }
+    let told = process.measure.iter().any(|measurement| measurement.told);
     let every = process.measure.iter().map(|measurement| measurement.every.as_secs_f64()).fold(f64::MAX, f64::min);
-    Ok(Contender { name: name.to_owned(), spec: (*process.spec).clone(), meters, every_secs: every })
+    Ok(Contender { name: name.to_owned(), spec: (*process.spec).clone(), meters, every_secs: every, told })
 }
 
 /// What a measurement reads in the simulated world; `None` for one that nothing there can tell.
@@ -113,7 +117,7 @@ fn meter(measurement: &Measurement, unit: Unit) -> Option<Meter> {
     Some(match (measurement.section.kind, unit) {
         ("heartbeat" | "probe", _) => Meter::Probe { budget_secs: secs(values, "timeout").unwrap_or(10.0) },
         (_, Unit::Milliseconds) => {
-            Meter::Percentile { quantile: values.number("quantile").unwrap_or(0.95), window_secs }
+            Meter::Percentile { quantile: values.number("percentile").unwrap_or(95.0) / 100.0, window_secs }
         }
         (_, Unit::RequestsPerSecond) => Meter::Rate { window_secs },
         (_, Unit::Count) => Meter::Concurrency { window_secs },

@@ -5,7 +5,8 @@
 //! of servers that are busy. The model then says at once how many dynos that load needs, where a rule that looks at response
 //! times alone has to grope dyno by dyno; and it says it before they rise, since a queue that is half full answers quickly.
 //! More dynos are wanted for the load that a rise would lead to within `lead`, the time that a dyno needs to serve; fewer
-//! only for the busiest minute of `lower_after`. Requests that wait already are work to be done within 15 s.
+//! only for the busiest minute of `lower_after`. Requests that will wait by the time that new dynos serve are work to be done
+//! within a few seconds.
 //!
 //! How careful that has to be depends on the traffic. So the margins follow what was slow: the requests that may be slow
 //! are a budget, as in site reliability engineering; while much of it was spent over the last hours, loads are planned with
@@ -29,9 +30,9 @@ use crate::history::{Point, Window};
 use crate::learned::{Learned, MOST_SLOTS, Slot};
 use crate::policy::{NOTHING_READ, Policy, PolicyInput, PolicyKind, Proposal, count, needed, positive, span};
 use crate::queueing::{Model, Routing};
-use crate::{Phrase, Unit, Verdict};
+use crate::{Dynos, Phrase, Unit, Verdict};
 
-use line::{Line, Load};
+use line::{Line, Load, by_chance};
 use margins::{HALF_LIFE, STAY};
 
 /// The settings of the rule.
@@ -58,12 +59,18 @@ pub struct ResponseTime {
 /// A rise is seen over so long, or over the shorter time where it is steeper there.
 const TREND: SignedDuration = SignedDuration::from_mins(3);
 const SHORT_TREND: SignedDuration = SignedDuration::from_secs(45);
-/// So many standard deviations may be chance.
+/// So many standard deviations of a slope may be chance, and so many of one reading.
 const CHANCE: f64 = 2.0;
-/// So many times the mean is more than chance.
+const CHANCE_OF_ONE: f64 = 3.0;
+/// A mean service time may differ from that of a minute by chance, by so much at least.
 const CLEARLY: f64 = 1.25;
-/// Requests that wait are work to be done within so many seconds.
-const DRAIN_SECS: f64 = 15.0;
+/// So many requests of variation 1 tell as much about their mean service time as all those before them.
+const ENOUGH: f64 = 100.0;
+/// Requests that wait are work to be done within so many seconds, for which so many times the dynos of the load are worth it.
+const DRAIN_SECS: f64 = 3.0;
+const MOST_TO_DRAIN: f64 = 3.0;
+/// At most so many times the dynos there are, in one tick: a reading that is far off is one that will be put right.
+const MOST_AT_ONCE: u32 = 4;
 /// Without a load: readings below this share of the objective are low.
 const LOW: f64 = 0.5;
 
@@ -181,6 +188,8 @@ struct Past {
     service_secs: f64,
     /// By how many busy servers the load rises within `lead`.
     rise: f64,
+    /// The dynos that serve: those that were there `lead` ago.
+    serving: Dynos,
     /// For how long all readings were slower than the objective, with as many dynos as now.
     slow_since: Option<SignedDuration>,
     /// Whether any reading within `lead` was.
@@ -237,16 +246,37 @@ impl ResponseTime {
         }
     }
 
-    /// The mean service time of a minute: chance moves it less than that of one reading. One that is clearly longer stands for
-    /// itself.
+    /// The mean service time: that of the last minute, as far as it is of enough requests to tell, else that of `lower_after`.
+    /// One reading that is longer than chance makes it stands for itself.
     fn steady_service(&self, input: &PolicyInput<'_>, load: Load) -> f64 {
-        let (mut work, mut rate) = (0.0, 0.0);
-        for then in input.evidence.within(input.at, self.short_trend()).filter_map(|point| self.load(&point)) {
+        let (mut work, mut rate, mut readings, mut secs) = (0.0, 0.0, 0.0, 0.0_f64);
+        for point in input.evidence.within(input.at, self.short_trend()) {
+            let Some(then) = self.load(&point) else { continue };
             work += then.offered;
             rate += then.rate;
+            readings += 1.0;
+            secs = secs.max(input.at.duration_since(point.at).as_secs_f64());
         }
-        let mean = if rate > 0.0 { work / rate } else { load.service_secs };
-        if load.service_secs > CLEARLY * mean { load.service_secs } else { mean }
+        if rate <= 0.0 {
+            return load.service_secs;
+        }
+        let each_secs = secs / f64::max(readings - 1.0, 1.0);
+        let (mut work_before, mut rate_before) = (0.0, 0.0);
+        for slot in input.evidence.learned().within(input.at, self.lower_after, self.slot_secs()) {
+            work_before += slot.rate * slot.service_secs;
+            rate_before += slot.rate;
+        }
+        let of_late = work / rate;
+        let before = if rate_before > 0.0 { work_before / rate_before } else { of_late };
+        let mean = self.weighed(of_late, rate * each_secs, before);
+        let by_chance = by_chance(self.model.variation / (load.rate * each_secs).max(f64::MIN_POSITIVE));
+        if load.service_secs > by_chance.max(CLEARLY) * mean { load.service_secs } else { mean }
+    }
+
+    /// A mean service time of so many requests, drawn to that of a longer time the more, the fewer they are.
+    fn weighed(&self, secs: f64, requests: f64, longer: f64) -> f64 {
+        let enough = ENOUGH * self.model.variation;
+        if requests + enough > 0.0 { (secs * requests + longer * enough) / (requests + enough) } else { secs }
     }
 
     /// Whether a reading is slower than the objective; unknown for a rate.
@@ -264,15 +294,13 @@ impl ResponseTime {
         let margins = self.margins(input.evidence.learned(), served);
         let load = load.at(served);
         let past = self.past(input, newest, load);
-        let waiting = (newest.detail.concurrency.unwrap_or(0.0) - load.offered).max(0.0);
-        let backlog = waiting * load.service_secs / DRAIN_SECS;
-        let planned = past.busy + backlog + past.rise;
+        let planned = past.busy + past.rise;
+        let planned = planned + self.draining(newest, load, &past).min(MOST_TO_DRAIN * planned);
         let wanted = margins.model.dynos(planned * (1.0 + margins.headroom), load.service_secs);
         let ready_for = |dynos: u32, price: f64| self.ready_for(input.evidence.learned(), dynos, price);
         let for_load = wanted;
         let wanted = ready_for(for_load, margins.price);
-        // No more than twice as many at once: a number that is far off is one that will be put right.
-        let wanted = wanted.min(dynos.saturating_mul(2));
+        let wanted = wanted.min(dynos.saturating_mul(MOST_AT_ONCE));
         let busy = load.offered;
         if wanted > dynos {
             if wanted > for_load {
@@ -296,6 +324,10 @@ impl ResponseTime {
             let why = Phrase::with("slower than the objective although {0} dynos should do", [f64::from(wanted)]);
             return Proposal::want(dynos.saturating_add((dynos / 10).max(1)), why);
         }
+        if past.serving < input.ready {
+            let why = Phrase::with("dynos were just added: nothing is removed, {0} should do", [wanted.into()]);
+            return Proposal::want(dynos, why);
+        }
         if in_reach && past.slow_lately {
             let why =
                 Phrase::with("slower than the objective: nothing is removed, {0} dynos should do", [wanted.into()]);
@@ -308,7 +340,8 @@ impl ResponseTime {
                 Phrase::with("{0} servers are busy, but for less than {1} s", [busy, seconds]),
             );
         }
-        let highest = past.highest.max(planned);
+        // That a reading is higher than those before it may be chance: no reason to add dynos, but one not to remove any.
+        let highest = past.highest.max(planned).max(load.offered);
         let room = 1.0 + margins.headroom + self.slack;
         let lower = margins.model.dynos(highest * room, past.service_secs);
         let for_jumps = ready_for(lower, margins.price * STAY);
@@ -320,6 +353,15 @@ impl ResponseTime {
         let lower = lower.min(dynos);
         let why = "{0} servers are busy, {1} at most in {3} s: the objective needs {2} dynos";
         Proposal::want(lower, Phrase::with(why, [busy, highest, f64::from(lower), seconds]))
+    }
+
+    /// The servers that do the work of the requests that wait, in time. What waits grows until new dynos serve, where those
+    /// that serve cannot keep up; what waits already has grown since the load rose, when new ones were started.
+    fn draining(&self, newest: &Point, load: Load, past: &Past) -> f64 {
+        let waiting = (newest.detail.concurrency.unwrap_or(0.0) - load.offered).max(0.0) * load.service_secs;
+        let servers = f64::from(past.serving) * f64::from(self.model.at_once.max(1));
+        let will_wait = (past.busy - servers).max(0.0) * self.lead.as_secs_f64();
+        waiting.max(will_wait) / DRAIN_SECS
     }
 
     /// The dynos, so many or more, that are worth keeping for jumps.
@@ -335,7 +377,7 @@ impl ResponseTime {
     fn past(&self, input: &PolicyInput<'_>, newest: &Point, load: Load) -> Past {
         let served = load.service_secs;
         let (mut long, mut short, mut before) = (Line::default(), Line::default(), Line::default());
-        let mut past = Past { slow_lately: self.is_slow(newest), ..Past::default() };
+        let mut past = Past { slow_lately: self.is_slow(newest), serving: input.ready, ..Past::default() };
         let mut unbroken = true;
         for point in input.evidence.within(input.at, self.span()) {
             let age = input.at.duration_since(point.at);
@@ -346,6 +388,9 @@ impl ResponseTime {
                 past.slow_since = Some(age);
             }
             past.slow_lately |= slow && age < self.lead;
+            if let Some(ready) = point.ready.filter(|_| age < self.lead) {
+                past.serving = past.serving.min(ready);
+            }
             let Some(then) = self.load(&point) else { continue };
             let then = then.at(served);
             if age < TREND {
@@ -362,10 +407,14 @@ impl ResponseTime {
         // What a reading differs from the line by chance was seen before; a jump is no chance, and is believed at once.
         let spread = before.fit().1;
         past.highest = short.mean(load.offered);
-        past.busy = past.highest.max(load.offered - CHANCE * spread);
+        past.busy = past.highest.max(load.offered - CHANCE_OF_ONE * spread);
         for slot in input.evidence.learned().within(input.at, self.lower_after, self.slot_secs()) {
             past.highest = past.highest.max(if self.wait_included { slot.rate * served } else { slot.offered });
-            past.service_secs = past.service_secs.max(if self.wait_included { served } else { slot.service_secs });
+            let service_secs = match self.wait_included {
+                true => served,
+                false => self.weighed(slot.service_secs, slot.rate * self.slot_secs().min(60) as f64, served),
+            };
+            past.service_secs = past.service_secs.max(service_secs);
         }
         let lead = self.lead.as_secs_f64();
         past.rise = long.rise(lead).max(short.clear_rise(lead, spread));

@@ -20,13 +20,16 @@ pub(crate) type Read = (i64, Option<f64>, Detail);
 
 /// What the policy proposes at the instant of the last reading, with `ready` of `dynos` serving all along.
 pub(crate) fn propose(policy: &dyn Policy, dynos: Dynos, ready: Dynos, reads: &[Read]) -> Proposal {
+    propose_after(policy, dynos, &reads.iter().map(|read| (*read, ready)).collect::<Vec<_>>())
+}
+
+/// The same, where other numbers of dynos served at each reading.
+pub(crate) fn propose_after(policy: &dyn Policy, dynos: Dynos, reads: &[(Read, Dynos)]) -> Proposal {
     let mut history = History::default();
     let mut newest = None;
-    let mut second = 0;
-    for (n, (s, value, detail)) in reads.iter().enumerate() {
-        second = *s;
+    for (n, ((s, value, detail), ready)) in reads.iter().enumerate() {
         let verdict = value.map_or(Verdict::TooHigh, |value| policy.verdict_at(value, dynos));
-        let point = Point { at: at(*s), verdict, value: *value, detail: *detail, ready: Some(ready) };
+        let point = Point { at: at(*s), verdict, value: *value, detail: *detail, ready: Some(*ready) };
         if n + 1 == reads.len() {
             newest = Some(point);
         } else {
@@ -34,10 +37,10 @@ pub(crate) fn propose(policy: &dyn Policy, dynos: Dynos, ready: Dynos, reads: &[
         }
     }
     policy.propose(&PolicyInput {
-        at: at(second),
+        at: newest.map_or_else(|| at(0), |point| point.at),
         dynos,
         bounds: Bounds { min: 0, max: 100 },
-        ready,
+        ready: newest.and_then(|point| point.ready).unwrap_or(dynos),
         evidence: Evidence::new(&history, newest),
         detail: newest.map(|point| point.detail).unwrap_or_default(),
         zone: &TimeZone::UTC,

@@ -35,6 +35,7 @@ pub const ENTRY: MeasureEntry = MeasureEntry {
         },
         unit: Unit::Milliseconds,
         failures_mean_overload: true,
+        told: false,
         default_every: "\"30s\"",
         check: |values, every| settings(values, every).map(|_| ()),
     },

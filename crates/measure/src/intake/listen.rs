@@ -4,11 +4,7 @@
 //! - Never heard: `missing`. Silent for longer than allowed: `late`, with the age. Alive without requests: idle, which is 0.
 //!   Requests without any time (all of them failed before a dyno took them, or the app gets no `X-Request-Start`): unknown, as
 //!   the lack of a slow answer is no sign of a fast one.
-//! - News wake the engine when the reading has risen by a tenth over the highest of the last interval, or when it comes to
-//!   life: a rise is acted upon at once. A fall waits for the next interval, so that `passes` keep their meaning. The highest
-//!   counts, as a reading that goes up and down would else have the platform's API read five times a second in a busy hour; of
-//!   one interval alone, as a second breach that is no higher than the first is news after a calm all the same
-//!   (`noise_is_no_news_and_a_breach_after_a_calm_is`).
+//! - News wake the engine when the reading has risen ([`Peak`]), or when it comes to life.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use autoscalebot_core::{Detail, Failure, Reading, Taken};
+use autoscalebot_core::{Detail, Failure, Peak, Reading, Taken};
 use tokio::time::Instant;
 
 use super::source::{Kept, Of, Source, Tap};
@@ -28,10 +24,6 @@ use crate::told::ToldBy;
 
 /// The least time between two looks for news.
 const LOOK_GAP: Duration = Duration::from_millis(200);
-/// The longest that the highest reading is remembered, for news.
-const PEAK_MS: i64 = 30_000;
-/// What counts as a rise.
-const RISE: f64 = 1.1;
 /// A reading takes no time: nothing is asked.
 const BUDGET: Duration = Duration::from_secs(1);
 
@@ -50,22 +42,6 @@ pub(crate) struct Listening {
     pub(crate) every: Duration,
 }
 
-/// What was read of late.
-#[derive(Debug, Clone, Copy)]
-struct Late {
-    last: f64,
-    highest: f64,
-    /// When the highest was read, in milliseconds.
-    at_ms: i64,
-}
-
-impl Late {
-    /// What news must rise above.
-    fn bar(self, now_ms: i64, remembered_ms: i64) -> f64 {
-        if now_ms.saturating_sub(self.at_ms) < remembered_ms { self.highest } else { self.last }
-    }
-}
-
 /// A measurement of what is sent to us.
 pub(crate) struct Listener {
     intake: Arc<Intake>,
@@ -74,7 +50,7 @@ pub(crate) struct Listener {
     how: Listening,
     told: ToldBy,
     /// News are what rises above this.
-    late: Mutex<Option<Late>>,
+    peak: Mutex<Option<Peak>>,
     /// Whether the last reading was of requests that no dyno took.
     unserved: AtomicBool,
     looked: Mutex<Option<Instant>>,
@@ -96,7 +72,7 @@ impl Listener {
             tap,
             how,
             told,
-            late: Mutex::default(),
+            peak: Mutex::default(),
             unserved: AtomicBool::new(false),
             looked: Mutex::default(),
         }
@@ -208,18 +184,16 @@ impl Listener {
     /// Whether what would be read now is worth a tick before its time.
     fn risen(&self, now_ms: i64) -> bool {
         let Ok(Taken { reading, detail }) = self.taken(now_ms) else { return false };
-        let late = *self.late.lock().unwrap_or_else(PoisonError::into_inner);
+        let peak = *self.peak.lock().unwrap_or_else(PoisonError::into_inner);
         let Reading::Value(value) = reading else {
             // Requests come, and no dyno takes them: that is news once.
             return detail.rate.is_some_and(|rate| rate > 0.0) && !self.unserved.load(Ordering::Relaxed);
         };
-        let bar = late.map(|late| late.bar(now_ms, self.remembered_ms()));
-        self.how.always_news || bar.is_none_or(|bar| value > bar * RISE && value > bar + 1.0)
+        self.how.always_news || peak.is_none_or(|peak| peak.is_news(value, now_ms, self.every_ms()))
     }
 
-    /// How long the highest reading is remembered, in milliseconds.
-    fn remembered_ms(&self) -> i64 {
-        i64::try_from(self.how.every.as_millis()).unwrap_or(PEAK_MS).min(PEAK_MS)
+    fn every_ms(&self) -> i64 {
+        i64::try_from(self.how.every.as_millis()).unwrap_or(i64::MAX)
     }
 }
 
@@ -240,12 +214,10 @@ impl Measure for Listener {
     async fn read(&self) -> Taken {
         let now_ms = self.intake.now().as_millisecond();
         let taken = self.taken(now_ms);
-        let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
-        *late = match &taken {
+        let mut peak = self.peak.lock().unwrap_or_else(PoisonError::into_inner);
+        *peak = match &taken {
             Ok(Taken { reading: Reading::Value(value), .. }) => {
-                let before = late.filter(|late| late.bar(now_ms, self.remembered_ms()) > *value);
-                let (highest, at_ms) = before.map_or((*value, now_ms), |before| (before.highest, before.at_ms));
-                Some(Late { last: *value, highest, at_ms })
+                Some(Peak::after(*peak, *value, now_ms, self.every_ms()))
             }
             _ => None,
         };
