@@ -114,7 +114,11 @@ impl Learned {
         minute.samples += 1.0;
         minute.rate += (sample.rate - minute.rate) / minute.samples;
         minute.offered += (sample.offered - minute.offered) / minute.samples;
-        minute.service_secs += (sample.service_secs - minute.service_secs) / minute.samples;
+        // By requests: a reading of few says little.
+        let so_far = minute.rate * minute.samples;
+        if so_far > 0.0 {
+            minute.service_secs += (sample.service_secs - minute.service_secs) * sample.rate / so_far;
+        }
         ended
     }
 

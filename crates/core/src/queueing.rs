@@ -181,6 +181,27 @@ fn erlang_b(servers: f64, offered: f64) -> f64 {
     1.0 / sum
 }
 
+/// Halves of a window with fewer requests tell nothing of how a queue grows.
+const FEW: f64 = 10.0;
+/// The most that the time of answers is taken to grow in a second, in seconds.
+const FASTEST_GROWTH: f64 = 0.9;
+
+/// Requests that come in a second, where it is only known when they are answered: while a queue grows, more come than are
+/// answered, and fewer while it is worked off. First come, first served, a request that is answered `t` later than another one and took `d` longer came `t − d`
+/// later; so what is answered within `t` had come within `t − d`. How the times grow is told by the shortest of each half of a
+/// window, as all others have reasons of their own to be long.
+///
+/// `answered` requests in a second, over a window whose halves begin `apart_secs` apart; `early` and `late`: the requests of each
+/// half, and the shortest time of them in seconds.
+pub fn arrivals(answered: f64, early: (f64, f64), late: (f64, f64), apart_secs: f64) -> f64 {
+    let ((early_requests, early_secs), (late_requests, late_secs)) = (early, late);
+    if early_requests < FEW || late_requests < FEW || apart_secs <= 0.0 {
+        return answered;
+    }
+    let growth = (late_secs - early_secs) / apart_secs;
+    answered / (1.0 - growth.min(FASTEST_GROWTH))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,6 +245,22 @@ mod tests {
         let service = model.service_secs(70.0, 3.0, 8);
         assert!((0.11..0.115).contains(&service), "{service}");
         assert_eq!(model.service_secs(0.0, 3.0, 8), 3.0);
+    }
+
+    #[test]
+    fn what_came_is_told_by_how_the_times_of_answers_grow() {
+        // Answered in a second; requests and shortest time of the halves of 4 s, the second 2 s after the first; came in a second.
+        for (answered, early, late, came) in [
+            (30.0, (60.0, 0.1), (60.0, 0.1), 30.0),
+            (30.0, (60.0, 1.0), (60.0, 2.0), 60.0), // half a second more in each second
+            (30.0, (60.0, 1.0), (60.0, 9.0), 300.0), // no more than that
+            (120.0, (240.0, 15.0), (240.0, 5.0), 20.0), // worked off
+            (1.0, (2.0, 0.1), (2.0, 1.9), 1.0),     // too few to tell
+            (0.0, (0.0, 0.0), (0.0, 0.0), 0.0),
+        ] {
+            let got = arrivals(answered, early, late, 2.0);
+            assert!((got - came).abs() < 1e-9 * came.max(1.0), "{answered} {early:?} {late:?}: {got}");
+        }
     }
 
     #[test]

@@ -348,7 +348,8 @@ impl World for Exact<'_> {
             Meter::Waiting => Reading::Value(self.waiting.len() as f64),
             Meter::Rate { window_secs }
             | Meter::Concurrency { window_secs }
-            | Meter::Percentile { window_secs, .. } => {
+            | Meter::Percentile { window_secs, .. }
+            | Meter::Lines { window_secs, .. } => {
                 let load = self.load(window_secs);
                 windowed(meter, &mut self.windows, load, self.now)
             }
@@ -364,6 +365,10 @@ impl World for Exact<'_> {
             load.concurrency += waited / (end - begin);
         }
         load
+    }
+
+    fn answered(&mut self, window_secs: f64) -> Load {
+        self.windows.answered_load(self.now, window_secs)
     }
 
     fn finish(mut self) -> (Vec<Minute>, Times) {

@@ -339,7 +339,8 @@ impl World for Fluid<'_> {
             Meter::Waiting => Reading::Value(self.backlog),
             Meter::Rate { window_secs }
             | Meter::Concurrency { window_secs }
-            | Meter::Percentile { window_secs, .. } => {
+            | Meter::Percentile { window_secs, .. }
+            | Meter::Lines { window_secs, .. } => {
                 let load = self.load(window_secs);
                 windowed(meter, &mut self.windows, load, self.now)
             }
@@ -348,6 +349,10 @@ impl World for Fluid<'_> {
 
     fn load(&mut self, window_secs: f64) -> Load {
         self.windows.load(self.now, window_secs)
+    }
+
+    fn answered(&mut self, window_secs: f64) -> Load {
+        self.windows.answered_load(self.now, window_secs)
     }
 
     fn finish(mut self) -> (Vec<Minute>, Times) {

@@ -174,6 +174,14 @@ pub enum Meter {
         /// The window's length in seconds, 1 or more.
         window_secs: f64,
     },
+    /// The same percentile as a router tells it, in a line for each request that is answered: what is told beside it is of
+    /// those that were answered, too, and the wait is in the time to serve them.
+    Lines {
+        /// The share that is not slower, between 0 and 1.
+        quantile: f64,
+        /// The window's length in seconds, 1 or more.
+        window_secs: f64,
+    },
     /// Requests that came in a second, over a window.
     Rate {
         /// The window's length in seconds, 1 or more.
@@ -192,11 +200,16 @@ impl Meter {
     /// What its numbers count.
     pub fn unit(self) -> Unit {
         match self {
-            Self::Probe { .. } | Self::Percentile { .. } => Unit::Milliseconds,
+            Self::Probe { .. } | Self::Percentile { .. } | Self::Lines { .. } => Unit::Milliseconds,
             Self::Rate { .. } => Unit::RequestsPerSecond,
             Self::Concurrency { .. } => Unit::Count,
             Self::Waiting => Unit::Jobs,
         }
+    }
+
+    /// Whether it counts what is answered.
+    pub(crate) fn counts_answers(self) -> bool {
+        matches!(self, Self::Percentile { .. } | Self::Lines { .. })
     }
 
     /// The length in seconds of its window, or of the averages that are told beside its number; `None` for a probe, which
@@ -205,9 +218,10 @@ impl Meter {
         match self {
             Self::Probe { .. } => None,
             Self::Waiting => Some(60.0),
-            Self::Percentile { window_secs, .. } | Self::Rate { window_secs } | Self::Concurrency { window_secs } => {
-                Some(window_secs.max(1.0))
-            }
+            Self::Percentile { window_secs, .. }
+            | Self::Lines { window_secs, .. }
+            | Self::Rate { window_secs }
+            | Self::Concurrency { window_secs } => Some(window_secs.max(1.0)),
         }
     }
 }

@@ -28,7 +28,7 @@ pub(crate) struct Ticks {
 impl Ticks {
     pub(crate) fn new(contender: &Contender) -> Self {
         let meters = contender.meters.iter().copied().enumerate();
-        let told = meters.filter(|(_, meter)| contender.told && matches!(meter, Meter::Percentile { .. }));
+        let told = meters.filter(|(_, meter)| contender.told && meter.counts_answers());
         Self {
             every_secs: contender.every_secs,
             begin: 0.0,

@@ -5,6 +5,8 @@
 
 use std::collections::VecDeque;
 
+use autoscalebot_core::queueing::arrivals;
+
 use crate::model::Meter;
 use crate::pieces;
 use crate::spread::Spread;
@@ -21,7 +23,21 @@ struct Bucket {
     /// Requests whose work began, seconds of it, and seconds that they had waited.
     begun: (f64, f64, f64),
     /// Response times of what was answered; none where no meter reads percentiles.
-    answered: Option<Coarse>,
+    answered: Option<Answered>,
+}
+
+#[derive(Debug, Clone)]
+struct Answered {
+    times: Coarse,
+    requests: f64,
+    secs: f64,
+    shortest: f64,
+}
+
+impl Answered {
+    fn new() -> Self {
+        Self { times: Coarse::new(), requests: 0.0, secs: 0.0, shortest: f64::INFINITY }
+    }
 }
 
 /// Averages over a window: the numbers behind a reading.
@@ -65,7 +81,7 @@ impl Windows {
             kept: VecDeque::new(),
             spare: Vec::new(),
             longest: (longest / secs).ceil() as usize + 2,
-            percentiles: meters.iter().any(|meter| matches!(meter, Meter::Percentile { .. })),
+            percentiles: meters.iter().any(|meter| meter.counts_answers()),
             delay_secs,
             merged: Coarse::new(),
         }
@@ -88,7 +104,7 @@ impl Windows {
                 arrived: 0.0,
                 under_way: 0.0,
                 begun: (0.0, 0.0, 0.0),
-                answered: self.percentiles.then(Coarse::new),
+                answered: self.percentiles.then(Answered::new),
             });
             self.kept.push_back(bucket);
         }
@@ -136,8 +152,11 @@ impl Windows {
             return;
         }
         let index = self.index(at);
-        if let Some(spread) = self.bucket(index).and_then(|bucket| bucket.answered.as_mut()) {
-            spread.add(secs, weight);
+        if let Some(answered) = self.bucket(index).and_then(|bucket| bucket.answered.as_mut()) {
+            answered.times.add(secs, weight);
+            answered.requests += weight;
+            answered.secs += secs * weight;
+            answered.shortest = answered.shortest.min(secs);
         }
     }
 
@@ -148,8 +167,9 @@ impl Windows {
             self.first += 1;
             if let Some(mut bucket) = self.kept.pop_front() {
                 (bucket.arrived, bucket.under_way, bucket.begun) = (0.0, 0.0, (0.0, 0.0, 0.0));
-                if let Some(spread) = &mut bucket.answered {
-                    spread.clear();
+                if let Some(answered) = &mut bucket.answered {
+                    answered.times.clear();
+                    (answered.requests, answered.secs, answered.shortest) = (0.0, 0.0, f64::INFINITY);
                 }
                 self.spare.push(bucket);
             }
@@ -189,6 +209,40 @@ impl Windows {
         Load { rate: sum.0 / secs, concurrency: sum.1 / secs, service_secs: mean(sum.3), wait_secs: mean(sum.4) }
     }
 
+    /// The averages over a window as lines of answers tell them: requests by the instant of their answer, and their wait in the
+    /// time to serve them. The rate is that at which they came, as far as it shows in their times.
+    pub(crate) fn answered_load(&self, now: f64, window_secs: f64) -> Load {
+        let (range, secs) = self.range(now, window_secs);
+        if secs <= 0.0 {
+            return Load::default();
+        }
+        let half = range.len() / 2;
+        let (early_until, late_from) = (range.start + half, range.end - half);
+        let (mut early, mut late) = ((0.0, f64::INFINITY), (0.0, f64::INFINITY));
+        let (mut requests, mut worked) = (0.0, 0.0);
+        let range_start = range.start;
+        for index in range {
+            let bucket = index.checked_sub(self.first).and_then(|place| self.kept.get(place));
+            let Some(answered) = bucket.and_then(|bucket| bucket.answered.as_ref()) else { continue };
+            for half in [(index < early_until).then_some(&mut early), (index >= late_from).then_some(&mut late)] {
+                if let Some((requests, shortest)) = half {
+                    *requests += answered.requests;
+                    *shortest = answered.shortest.min(*shortest);
+                }
+            }
+            requests += answered.requests;
+            worked += answered.secs;
+        }
+        let apart_secs = (late_from - range_start) as f64 * self.secs;
+        let mean = (requests > 0.0).then(|| worked / requests);
+        Load {
+            rate: arrivals(requests / secs, early, late, apart_secs),
+            concurrency: worked / secs,
+            service_secs: mean,
+            wait_secs: None,
+        }
+    }
+
     /// Whether any whole bucket lies in the window.
     pub(crate) fn has_any(&self, now: f64, window_secs: f64) -> bool {
         self.range(now, window_secs).1 > 0.0
@@ -200,8 +254,8 @@ impl Windows {
         self.merged.clear();
         for index in range {
             let bucket = index.checked_sub(self.first).and_then(|place| self.kept.get(place));
-            if let Some(spread) = bucket.and_then(|bucket| bucket.answered.as_ref()) {
-                self.merged.merge(spread);
+            if let Some(answered) = bucket.and_then(|bucket| bucket.answered.as_ref()) {
+                self.merged.merge(&answered.times);
             }
         }
         self.merged.quantile(quantile)

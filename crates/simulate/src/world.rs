@@ -32,10 +32,13 @@ pub(crate) trait World {
     /// The averages behind a reading now, over a window in seconds.
     fn load(&mut self, window_secs: f64) -> Load;
 
+    /// The same of what was answered, where the time to serve holds the wait.
+    fn answered(&mut self, window_secs: f64) -> Load;
+
     /// What a source tells beside a meter's number. A probe knows nothing more; a queue knows its jobs; logs know the rest.
     fn detail(&mut self, meter: Meter) -> Detail {
         let Some(window_secs) = meter.window_secs() else { return Detail::default() };
-        let load = self.load(window_secs);
+        let load = if let Meter::Lines { .. } = meter { self.answered(window_secs) } else { self.load(window_secs) };
         let ms = |secs: f64| secs * 1000.0;
         let service_ms = load.service_secs.map(ms);
         match meter {
@@ -61,12 +64,17 @@ pub(crate) trait World {
     fn finish(self) -> (Vec<Minute>, Times);
 }
 
-/// The reading of a meter over a window. A window without a whole bucket, and a percentile of nothing, is empty: not zero.
+/// The reading of a meter over a window. A window without a whole bucket is empty, not zero, and so is a percentile of nothing
+/// where nobody says that nothing came.
 pub(crate) fn windowed(meter: Meter, windows: &mut Windows, load: Load, now: f64) -> Reading {
     let value = match meter {
         Meter::Percentile { quantile, window_secs } => {
             windows.percentile(now, window_secs, quantile).map(|secs| secs * 1000.0)
         }
+        // A router that has no request to tell of is idle, and says so.
+        Meter::Lines { quantile, window_secs } => windows
+            .has_any(now, window_secs)
+            .then(|| windows.percentile(now, window_secs, quantile).unwrap_or(0.0) * 1000.0),
         Meter::Rate { window_secs } => windows.has_any(now, window_secs).then_some(load.rate),
         Meter::Concurrency { window_secs } => windows.has_any(now, window_secs).then_some(load.concurrency),
         Meter::Probe { .. } | Meter::Waiting => None,

@@ -146,6 +146,34 @@ fn every_meter_reads_the_load() {
     }
 }
 
+/// Three servers can do 30 of the 54 requests that come in a second: a router has lines for those 30 alone, and their times.
+#[test]
+fn a_router_sees_answers_and_tells_what_comes() {
+    for mode in [Mode::Exact, Mode::Fluid] {
+        let scenario = Scenario { mode, ..Scenario::new(constant(54.0, 4000.0)) };
+        let mut contender = fixed(3);
+        contender.meters = vec![Meter::Lines { quantile: 0.95, window_secs: 4.0 }];
+        contender.spec.measurements[0].unit = contender.meters[0].unit();
+        contender.every_secs = 5.0;
+        let start = scenario.trace.start;
+        let (mut came, mut answered, mut seen) = (0.0, 0.0, 0.0);
+        run_with(&scenario, &contender, &mut |record| {
+            // Before anybody has given up, which takes 30 s.
+            if (10.0..29.0).contains(&record.at.duration_since(start).as_secs_f64()) {
+                let detail = record.measured[0].detail;
+                let within_secs = detail.service_ms.unwrap() / 1000.0;
+                assert!(within_secs > 3.0, "the wait is in it");
+                came += detail.rate.unwrap();
+                answered += detail.concurrency.unwrap() / within_secs;
+                seen += 1.0;
+            }
+        })
+        .unwrap();
+        assert!((came / seen - 54.0).abs() < 8.0, "{mode:?} {} came", came / seen);
+        assert!((answered / seen - 30.0).abs() < 4.0, "{mode:?} {} answered", answered / seen);
+    }
+}
+
 #[test]
 fn rivals_and_the_optimum_in_one_table() {
     let scenario = flash_crowd();

@@ -40,7 +40,7 @@ pub(crate) const PROCESS: &str = "web";
 
 /// Every one, in the order of tables.
 pub(crate) const BUILTINS: &[Builtin] = &[
-    settings(RECOMMENDED, "what this program recommends where response times and their load are measured", recommended),
+    settings(RECOMMENDED, "what this program recommends where a router tells of each request", recommended),
     settings("forecast", "the recommended one, and a floor for the load that day and week say is coming", |app| {
         let target = digits(0.75 * app.mu() * f64::from(app.servers_per_dyno));
         let floor = format!("type = \"forecast\", target = {target}");
@@ -124,9 +124,9 @@ fn recommended(app: &App) -> String {
     let (percentile, variation) = (digits(100.0 - 100.0 * app.slow_share), app.service.shape.scv());
     let decide = format!(
         "type = \"response_time\", objective = \"{objective}\", at_once = {servers}, percentile = {percentile}, \
-         variation = {variation}, lead = \"{boot}\""
+         variation = {variation}, lead = \"{boot}\", wait_included = true"
     );
-    measure("percentile", "5s", "window = \"5s\"", &decide)
+    measure("lines", "5s", "window = \"4s\"", &decide)
 }
 
 /// Seconds as settings have them, in whole milliseconds.

@@ -42,7 +42,7 @@ const MEASUREMENTS: &[MeasurementKind] = &[
     kind("probe", "The time of one request of our own.", &[TIMEOUT], Unit::Milliseconds, "\"30s\""),
     MeasurementKind {
         told: true,
-        ..kind("percentile", "A percentile of response times.", &[PERCENTILE, WINDOW], Unit::Milliseconds, "\"30s\"")
+        ..kind("lines", "A percentile as a router tells it.", &[PERCENTILE, WINDOW], Unit::Milliseconds, "\"30s\"")
     },
     kind("rate", "Requests that come in a second.", &[WINDOW], Unit::RequestsPerSecond, "\"15s\""),
     kind("concurrency", "Requests under way.", &[WINDOW], Unit::Count, "\"15s\""),
@@ -114,11 +114,11 @@ fn contender(name: &str, process: &Process) -> Result<Contender, String> {
 fn meter(measurement: &Measurement, unit: Unit) -> Option<Meter> {
     let values = &measurement.section.values;
     let window_secs = secs(values, "window").unwrap_or(60.0);
+    let quantile = values.number("percentile").unwrap_or(95.0) / 100.0;
     Some(match (measurement.section.kind, unit) {
         ("heartbeat" | "probe", _) => Meter::Probe { budget_secs: secs(values, "timeout").unwrap_or(10.0) },
-        (_, Unit::Milliseconds) => {
-            Meter::Percentile { quantile: values.number("percentile").unwrap_or(95.0) / 100.0, window_secs }
-        }
+        ("lines" | "router", Unit::Milliseconds) => Meter::Lines { quantile, window_secs },
+        (_, Unit::Milliseconds) => Meter::Percentile { quantile, window_secs },
         (_, Unit::RequestsPerSecond) => Meter::Rate { window_secs },
         (_, Unit::Count) => Meter::Concurrency { window_secs },
         (_, Unit::Jobs) => Meter::Waiting,

@@ -214,36 +214,47 @@ impl ResponseTime {
             _ => detail.rate?,
         };
         if rate <= 0.0 {
-            return Some(Load { offered: 0.0, service_secs: 0.0, rate: 0.0 });
+            return Some(Load { offered: 0.0, service_secs: 0.0, rate: 0.0, answered: 0.0 });
         }
         // Little: requests under way = rate × (wait + service).
         let by_little = || Some(detail.concurrency? / rate - detail.latency_ms? / 1000.0);
         let service_secs = detail.service_ms.map(|ms| ms / 1000.0).or_else(by_little).filter(|secs| *secs > 0.0)?;
-        Some(Load { offered: rate * service_secs, service_secs, rate })
+        // While a queue grows, fewer are answered than come, which the time spent on them tells.
+        let answered = detail.concurrency.filter(|_| self.wait_included).map_or(rate, |spent| spent / service_secs);
+        Some(Load { offered: rate * service_secs, service_secs, rate, answered })
     }
 
-    /// The service time, where what is told holds the wait: the lower quartile of what lies behind the minutes of late. In an
-    /// overload no more can be told than what the dynos can do, which is too long; and the shortest of many is that by chance.
+    /// The service time, where what is told holds the wait: a little above the median of what lies behind the last
+    /// minutes, as too short a time gives too few dynos. In an overload no more can be told than what the dynos that serve can
+    /// do, which is too long while some of them still boot.
     fn without_wait(&self, input: &PolicyInput<'_>, load: Load) -> f64 {
         let mut all = [0.0; MOST_SLOTS as usize + 1];
         let mut count = 0;
-        let (mut sum, mut samples) = (0.0, 0.0);
+        let (mut within, mut answered, mut readings) = (0.0, 0.0, 0.0);
         for point in input.evidence.within(input.at, self.short_trend()) {
-            let Some(then) = self.load(&point).filter(|then| then.rate > 0.0) else { continue };
-            sum += self.model.service_secs(then.rate, then.service_secs, point.ready.unwrap_or(input.ready));
-            samples += 1.0;
+            let Some(then) = self.load(&point) else { continue };
+            within += then.answered * then.service_secs;
+            answered += then.answered;
+            readings += 1.0;
         }
+        let newest = (answered > 0.0)
+            .then(|| self.model.service_secs(answered / readings, within / answered, self.serving(input)));
         let slots = input.evidence.learned().within(input.at, self.lower_after, self.slot_secs());
         let slots = slots.map(|slot| slot.service_secs);
-        let newest = (samples > 0.0).then(|| sum / samples);
         for (secs, place) in newest.into_iter().chain(slots).filter(|secs| *secs > 0.0).zip(&mut all) {
             *place = secs;
             count += 1;
         }
         match all.get_mut(..count) {
-            Some(known) if count > 0 => *known.select_nth_unstable_by(count / 4, f64::total_cmp).1,
+            Some(known) if count > 0 => *known.select_nth_unstable_by(count * 3 / 5, f64::total_cmp).1,
             _ => load.service_secs,
         }
+    }
+
+    /// The dynos that serve: no more than were there at any reading since `lead` ago.
+    fn serving(&self, input: &PolicyInput<'_>) -> Dynos {
+        let ready = input.evidence.within(input.at, self.lead).filter_map(|point| point.ready);
+        ready.fold(input.ready, Dynos::min)
     }
 
     /// The mean service time: that of the last minute, as far as it is of enough requests to tell, else that of `lower_after`.
@@ -377,7 +388,7 @@ impl ResponseTime {
     fn past(&self, input: &PolicyInput<'_>, newest: &Point, load: Load) -> Past {
         let served = load.service_secs;
         let (mut long, mut short, mut before) = (Line::default(), Line::default(), Line::default());
-        let mut past = Past { slow_lately: self.is_slow(newest), serving: input.ready, ..Past::default() };
+        let mut past = Past { slow_lately: self.is_slow(newest), serving: self.serving(input), ..Past::default() };
         let mut unbroken = true;
         for point in input.evidence.within(input.at, self.span()) {
             let age = input.at.duration_since(point.at);
@@ -388,9 +399,6 @@ impl ResponseTime {
                 past.slow_since = Some(age);
             }
             past.slow_lately |= slow && age < self.lead;
-            if let Some(ready) = point.ready.filter(|_| age < self.lead) {
-                past.serving = past.serving.min(ready);
-            }
             let Some(then) = self.load(&point) else { continue };
             let then = then.at(served);
             if age < TREND {
@@ -469,11 +477,12 @@ impl Policy for ResponseTime {
         let Some(load) = self.load(point) else { return };
         let ready = point.ready.unwrap_or(0);
         let served = match (self.wait_included, ready) {
-            (true, 1..) if load.rate > 0.0 => self.model.service_secs(load.rate, load.service_secs, ready),
+            (true, 1..) if load.answered > 0.0 => self.model.service_secs(load.answered, load.service_secs, ready),
             _ => load.service_secs,
         };
+        let within = if self.wait_included { Some(load.service_secs) } else { None };
         let load = load.at(served);
-        learned.count(point.at, load.rate, self.slow_by_queue(load, point), HALF_LIFE);
+        learned.count(point.at, load.rate, self.slow_by_queue(load, within, point), HALF_LIFE);
         let slot = Slot { from: point.at, rate: load.rate, offered: load.offered, service_secs: served };
         let slot_secs = self.slot_secs();
         if let Some(minute) =

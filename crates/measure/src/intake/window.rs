@@ -7,6 +7,7 @@
 //!   (`a_window_agrees_with_exact_computation`).
 //! - Memory does not grow with the number of samples: at most 2048 bins a step, of which service times use a few hundred.
 
+use autoscalebot_core::queueing::arrivals;
 use sketches_ddsketch::{Config, DDSketch};
 
 /// Relative accuracy of percentiles; a little under 1 %, to be within it after rounding.
@@ -56,6 +57,26 @@ struct Sums {
     errors: u64,
     served: u64,
     service_ms: f64,
+    /// The shortest time to serve one; meaningless where none was served.
+    shortest_ms: f64,
+}
+
+impl Sums {
+    fn add(&mut self, other: Self) {
+        if other.served > 0 {
+            self.shortest_ms =
+                if self.served > 0 { self.shortest_ms.min(other.shortest_ms) } else { other.shortest_ms };
+        }
+        self.requests += other.requests;
+        self.errors += other.errors;
+        self.served += other.served;
+        self.service_ms += other.service_ms;
+    }
+
+    /// How many were served, and the shortest time in seconds, as [`arrivals`] wants them.
+    fn shortest(self) -> (f64, f64) {
+        (self.served as f64, self.shortest_ms / 1000.0)
+    }
 }
 
 /// What a window holds at an instant.
@@ -64,7 +85,7 @@ pub(crate) struct Summary {
     pub(crate) requests: u64,
     /// How many of them failed.
     pub(crate) errors: u64,
-    /// Requests a second.
+    /// Requests that came in a second, as far as the times of those that were answered tell ([`arrivals`]).
     pub(crate) rate: f64,
     /// Requests under way at a time, on average: the time spent on them over the time that went by.
     pub(crate) concurrency: Option<f64>,
@@ -150,12 +171,13 @@ impl Window {
         if step.index != index {
             *step = Step { index, sketch: step.sketch.take().map(cleared), sums: Sums::default() };
         }
-        step.sums.requests += u64::from(hit.request) * count;
-        step.sums.errors += u64::from(hit.error) * count;
-        if let Some(service_ms) = hit.service_ms {
-            step.sums.served += count;
-            step.sums.service_ms += service_ms * count as f64;
-        }
+        step.sums.add(Sums {
+            requests: u64::from(hit.request) * count,
+            errors: u64::from(hit.error) * count,
+            served: if hit.service_ms.is_some() { count } else { 0 },
+            service_ms: hit.service_ms.unwrap_or(0.0) * count as f64,
+            shortest_ms: hit.service_ms.unwrap_or(0.0),
+        });
         if let Some(value) = hit.value {
             step.sketch.get_or_insert_with(|| Box::new(sketch())).add_with_count(value, count);
         }
@@ -165,26 +187,31 @@ impl Window {
     /// What is in the window at `now_ms`; nothing was heard before `since_ms`.
     pub(crate) fn summary(&self, now_ms: i64, since_ms: i64) -> Summary {
         let last = now_ms.div_euclid(self.step_ms);
-        let mut all = Sums::default();
+        let (mut all, mut early, mut late) = (Sums::default(), Sums::default(), Sums::default());
         let mut merged = sketch();
-        for step in self.steps.iter().filter(|step| step.index > last - self.length && step.index <= last) {
-            all.requests += step.sums.requests;
-            all.errors += step.sums.errors;
-            all.served += step.sums.served;
-            all.service_ms += step.sums.service_ms;
+        let (first, half) = (last - self.length + 1, self.length / 2);
+        for step in self.steps.iter().filter(|step| (first..=last).contains(&step.index)) {
+            all.add(step.sums);
+            if step.index < first + half {
+                early.add(step.sums);
+            }
+            if step.index > last - half {
+                late.add(step.sums);
+            }
             if let Some(sketch) = &step.sketch {
                 // All are made alike, so they merge.
                 let _ = merged.merge(sketch);
             }
         }
-        let covered_ms = now_ms - (last - self.length + 1) * self.step_ms;
+        let covered_ms = now_ms - first * self.step_ms;
         // A second at least: the rate of the first instants would be any number.
         let span_secs = covered_ms.min(now_ms - since_ms).max(1000) as f64 / 1000.0;
+        let apart_secs = ((self.length - half) * self.step_ms) as f64 / 1000.0;
         let mean = (all.served > 0).then(|| all.service_ms / all.served as f64);
         Summary {
             requests: all.requests,
             errors: all.errors,
-            rate: all.requests as f64 / span_secs,
+            rate: arrivals(all.requests as f64 / span_secs, early.shortest(), late.shortest(), apart_secs),
             concurrency: (all.served > 0 || all.requests == 0).then_some(all.service_ms / 1000.0 / span_secs),
             service_ms: mean,
             sketch: merged,
@@ -282,6 +309,31 @@ mod tests {
         assert!(window.spread((now - 600_000, now), now, hit(20.0), 600));
         assert_eq!(window.summary(now, 0).requests, 60, "those of the last minute");
         assert!(!window.spread((now - 600_000, now - 200_000), now, hit(20.0), 600));
+    }
+
+    /// First come, first served: so many come in a second, from `since` milliseconds before the first is answered, and so many
+    /// are answered. Gives what the window says when so many seconds are over.
+    fn queue(came: i64, since: i64, answered: i64, until_secs: i64) -> Summary {
+        let (begin, mut window) = (1_000_000_000, Window::new(4000));
+        for n in 0..answered * until_secs {
+            let (came, at) = (begin + n * 1000 / came - since, begin + n * 1000 / answered);
+            window.add(at, at, hit((at - came) as f64));
+        }
+        window.summary(begin + until_secs * 1000, 0)
+    }
+
+    #[test]
+    fn while_a_queue_grows_more_come_than_are_answered() {
+        for seconds in [5, 9, 12, 17] {
+            let summary = queue(54, 50, 30, seconds);
+            assert!((summary.rate - 54.0).abs() < 3.0, "{} after {seconds} s", summary.rate);
+            let answered = summary.concurrency.unwrap() / summary.service_ms.unwrap() * 1000.0;
+            assert!((answered - 30.0).abs() < 2.0, "{answered}");
+        }
+        let worked_off = queue(20, 30_000, 120, 5).rate;
+        assert!((worked_off - 20.0).abs() < 3.0, "{worked_off}");
+        let calm = queue(30, 50, 30, 9).rate;
+        assert!((calm - 30.0).abs() < 0.5, "{calm}");
     }
 
     #[test]

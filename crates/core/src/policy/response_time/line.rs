@@ -9,8 +9,10 @@ pub(super) struct Load {
     pub(super) offered: f64,
     /// The mean time to serve a request; 0 where none came.
     pub(super) service_secs: f64,
-    /// Requests in a second.
+    /// Requests that come in a second.
     pub(super) rate: f64,
+    /// Requests that are answered in a second.
+    pub(super) answered: f64,
 }
 
 impl Load {

@@ -27,7 +27,7 @@ const GAIN: f64 = 0.7;
 const MOST_CARE: f64 = 2.5;
 /// Most moments are better than the worst, for which the dynos are there: so the share to plan for at any moment is this
 /// multiple of that which may be slow over all; a unit of care divides it, and adds to the headroom.
-const MOMENT: f64 = 2.5;
+const MOMENT: f64 = 2.0;
 const SHARE_BASE: f64 = 1.5;
 const HEADROOM_STEP: f64 = 0.02;
 const MOST_SHARE: f64 = 0.4;
@@ -115,18 +115,22 @@ impl ResponseTime {
         ((longest / unit as f64 / (MOST_SLOTS - 1) as f64).ceil() as i64).max(1) * unit
     }
 
-    /// The share of requests behind a reading that the queue made slow. Where the requests under way are told, their mean time
-    /// by Little's law, spread as in a single queue (exponentially, which is more than several servers make slow); else what
-    /// the model says of so many dynos.
-    pub(super) fn slow_by_queue(&self, load: Load, point: &Point) -> f64 {
+    /// The share of requests behind a reading that the queue made slow. By the mean time of their answers `within` seconds, wait
+    /// and all, or by that which the requests under way tell after Little's law, spread as in a single queue (exponentially,
+    /// which is more than several servers make slow); else by what the model says of so many dynos.
+    pub(super) fn slow_by_queue(&self, load: Load, within: Option<f64>, point: &Point) -> f64 {
         if load.service_secs <= 0.0 {
             return 0.0;
         }
         let alone = self.alone(load.service_secs);
-        let share = match (point.detail.concurrency, point.ready) {
-            (Some(under_way), _) => {
-                let within = under_way / load.rate;
-                if within > load.service_secs { self.alone(within) } else { alone }
+        let within = within.or_else(|| Some(point.detail.concurrency? / load.rate));
+        let share = match (within, point.ready) {
+            (Some(within), _) => {
+                if within > load.service_secs {
+                    self.alone(within)
+                } else {
+                    alone
+                }
             }
             (None, Some(ready)) => self.model.slower_with(ready, load.offered, load.service_secs),
             (None, None) => alone,
