@@ -97,8 +97,14 @@ impl Learned {
 
     /// Keeps the load of one sample. A minute goes into its slot of so many seconds (whole minutes, or less than one) once it
     /// is over, as its mean; a slot of less than a minute is such a mean itself. The shortest mean service of each slot
-    /// is kept, or the longest. Gives the minute that is over with this sample.
-    pub fn keep(&mut self, sample: Slot, slot_secs: i64, shortest: bool) -> Option<Slot> {
+    /// is kept, or the longest. Gives the minute that is over with this sample, as `mend` leaves it.
+    pub fn keep(
+        &mut self,
+        sample: Slot,
+        slot_secs: i64,
+        shortest: bool,
+        mend: impl FnOnce(Slot) -> Slot,
+    ) -> Option<Slot> {
         self.since = self.since.or(Some(sample.from));
         let slot_secs = slot_secs.max(1);
         let grain = slot_secs.min(60);
@@ -107,7 +113,7 @@ impl Learned {
         if self.minute.from_secs != from_secs {
             let over = std::mem::replace(&mut self.minute, Minute { from_secs, ..Minute::default() });
             if over.samples > 0.0 {
-                ended = self.keep_minute(over, slot_secs, if shortest { f64::min } else { f64::max });
+                ended = self.keep_minute(over, slot_secs, if shortest { f64::min } else { f64::max }, mend);
             }
         }
         let minute = &mut self.minute;
@@ -122,10 +128,19 @@ impl Learned {
         ended
     }
 
-    fn keep_minute(&mut self, over: Minute, slot_secs: i64, fold: fn(f64, f64) -> f64) -> Option<Slot> {
+    fn keep_minute(
+        &mut self,
+        over: Minute,
+        slot_secs: i64,
+        fold: fn(f64, f64) -> f64,
+        mend: impl FnOnce(Slot) -> Slot,
+    ) -> Option<Slot> {
         let begin = over.from_secs.div_euclid(slot_secs) * slot_secs;
         let from = Timestamp::from_second(begin).ok()?;
+        let minute = Timestamp::from_second(over.from_secs).ok()?;
         let Minute { rate, offered, service_secs, .. } = over;
+        let ended = mend(Slot { from: minute, rate, offered, service_secs });
+        let Slot { rate, offered, service_secs, .. } = ended;
         match self.slots.back_mut() {
             Some(slot) if slot.from >= from => {
                 slot.rate = slot.rate.max(rate);
@@ -138,7 +153,12 @@ impl Learned {
         while self.slots.front().is_some_and(|slot| slot.from.as_second() <= oldest) {
             self.slots.pop_front();
         }
-        Some(Slot { from: Timestamp::from_second(over.from_secs).ok()?, rate, offered, service_secs })
+        Some(ended)
+    }
+
+    /// The service time of the newest slot.
+    pub fn newest_service_secs(&self) -> Option<f64> {
+        self.slots.back().map(|slot| slot.service_secs).filter(|secs| *secs > 0.0)
     }
 
     /// The slots that hold anything of the last `span`, the newest first.
@@ -208,7 +228,7 @@ mod tests {
         let mut learned = Learned::default();
         for n in 0..60 {
             // One noisy reading of 100 in each minute of 10.
-            learned.keep(slot(n * 10, if n % 6 == 3 { 100.0 } else { 10.0 }), 60, true);
+            learned.keep(slot(n * 10, if n % 6 == 3 { 100.0 } else { 10.0 }), 60, true, |slot| slot);
         }
         let rates: Vec<f64> = learned.within(at(590), SignedDuration::from_mins(5), 60).map(|slot| slot.rate).collect();
         // The minute that is not over is not among them.
@@ -224,13 +244,13 @@ mod tests {
     fn slots_of_less_than_a_minute_are_means_of_their_own() {
         let mut learned = Learned::default();
         for n in 0..40 {
-            learned.keep(slot(n, if n % 4 < 2 { 10.0 } else { 30.0 }), 4, true);
+            learned.keep(slot(n, if n % 4 < 2 { 10.0 } else { 30.0 }), 4, true, |slot| slot);
         }
         let rates: Vec<f64> = learned.within(at(39), SignedDuration::from_secs(12), 4).map(|slot| slot.rate).collect();
         assert_eq!(rates, [20.0, 20.0, 20.0], "the one that is not over is not among them");
         assert!(learned.covers(at(39), SignedDuration::from_secs(39)));
         // Other slots from here on: what began in the old ones is kept at its own time.
-        learned.keep(slot(41, 50.0), 60, true);
+        learned.keep(slot(41, 50.0), 60, true, |slot| slot);
         assert!(learned.slots.iter().all(|slot| slot.from <= at(40)), "{:?}", learned.slots);
     }
 
@@ -238,7 +258,7 @@ mod tests {
     fn however_long_it_runs_it_stays_small() {
         let mut learned = Learned::default();
         for n in 0..100_000 {
-            learned.keep(slot(n * 7, 1.0), 120, false);
+            learned.keep(slot(n * 7, 1.0), 120, false, |slot| slot);
             assert!(learned.slots.len() <= MOST_SLOTS as usize);
         }
         assert_eq!(learned.slots.len(), MOST_SLOTS as usize);

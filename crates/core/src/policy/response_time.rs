@@ -224,31 +224,46 @@ impl ResponseTime {
         Some(Load { offered: rate * service_secs, service_secs, rate, answered })
     }
 
-    /// The service time, where what is told holds the wait: a little above the median of what lies behind the last
-    /// minutes, as too short a time gives too few dynos. In an overload no more can be told than what the dynos that serve can
-    /// do, which is too long while some of them still boot.
+    /// The service time, where what is told holds the wait: the median of what lay behind the last minutes.
+    /// In an overload no more can be told than what the dynos that serve can do, which is
+    /// too long while some of them still boot.
     fn without_wait(&self, input: &PolicyInput<'_>, load: Load) -> f64 {
-        let mut all = [0.0; MOST_SLOTS as usize + 1];
+        let mut all = [0.0; MOST_SLOTS as usize];
         let mut count = 0;
-        let (mut within, mut answered, mut readings) = (0.0, 0.0, 0.0);
-        for point in input.evidence.within(input.at, self.short_trend()) {
-            let Some(then) = self.load(&point) else { continue };
-            within += then.answered * then.service_secs;
-            answered += then.answered;
-            readings += 1.0;
-        }
-        let newest = (answered > 0.0)
-            .then(|| self.model.service_secs(answered / readings, within / answered, self.serving(input)));
         let slots = input.evidence.learned().within(input.at, self.lower_after, self.slot_secs());
-        let slots = slots.map(|slot| slot.service_secs);
-        for (secs, place) in newest.into_iter().chain(slots).filter(|secs| *secs > 0.0).zip(&mut all) {
+        for (secs, place) in slots.map(|slot| slot.service_secs).filter(|secs| *secs > 0.0).zip(&mut all) {
             *place = secs;
             count += 1;
         }
         match all.get_mut(..count) {
-            Some(known) if count > 0 => *known.select_nth_unstable_by(count * 3 / 5, f64::total_cmp).1,
-            _ => load.service_secs,
+            Some(known) if count > 0 => *known.select_nth_unstable_by(count / 2, f64::total_cmp).1,
+            _ => self.first_without_wait(input, load),
         }
+    }
+
+    /// The same before a minute is over.
+    fn first_without_wait(&self, input: &PolicyInput<'_>, load: Load) -> f64 {
+        let (mut spent, mut answered, mut readings) = (0.0, 0.0, 0.0);
+        for point in input.evidence.within(input.at, self.short_trend()) {
+            let Some(then) = self.load(&point) else { continue };
+            spent += then.answered * then.service_secs;
+            answered += then.answered;
+            readings += 1.0;
+        }
+        if answered <= 0.0 {
+            return load.service_secs;
+        }
+        self.model.service_secs(answered / readings, spent / answered, self.serving(input))
+    }
+
+    /// A minute, whose `offered` is the time spent on what was answered, with the wait taken out of its times, where it is in them.
+    fn behind_wait(&self, minute: Slot, ready: Dynos) -> Slot {
+        if !self.wait_included || ready == 0 || minute.service_secs <= 0.0 {
+            return Slot { offered: minute.rate * minute.service_secs, ..minute };
+        }
+        let answered = minute.offered / minute.service_secs;
+        let service_secs = self.model.service_secs(answered, minute.service_secs, ready);
+        Slot { offered: minute.rate * service_secs, service_secs, ..minute }
     }
 
     /// The dynos that serve: no more than were there at any reading since `lead` ago.
@@ -475,19 +490,17 @@ impl Policy for ResponseTime {
 
     fn learn(&self, learned: &mut Learned, point: &Point) {
         let Some(load) = self.load(point) else { return };
-        let ready = point.ready.unwrap_or(0);
-        let served = match (self.wait_included, ready) {
-            (true, 1..) if load.answered > 0.0 => self.model.service_secs(load.answered, load.service_secs, ready),
-            _ => load.service_secs,
+        let within = load.service_secs;
+        let (served, told) = match self.wait_included {
+            true => (learned.newest_service_secs().unwrap_or(within), Some(within)),
+            false => (within, None),
         };
-        let within = if self.wait_included { Some(load.service_secs) } else { None };
-        let load = load.at(served);
-        learned.count(point.at, load.rate, self.slow_by_queue(load, within, point), HALF_LIFE);
-        let slot = Slot { from: point.at, rate: load.rate, offered: load.offered, service_secs: served };
+        learned.count(point.at, load.rate, self.slow_by_queue(load.at(served), told, point), HALF_LIFE);
+        let slot = Slot { from: point.at, rate: load.rate, offered: load.answered * within, service_secs: within };
         let slot_secs = self.slot_secs();
-        if let Some(minute) =
-            learned.keep(slot, slot_secs, self.wait_included).filter(|_| self.adapt && slot_secs >= 60)
-        {
+        let behind = |slot: Slot| self.behind_wait(slot, point.ready.unwrap_or(0));
+        let minute = learned.keep(slot, slot_secs, self.wait_included, behind);
+        if let Some(minute) = minute.filter(|_| self.adapt && slot_secs >= 60) {
             self.learn_jump(learned, minute);
         }
     }

@@ -27,7 +27,7 @@ const GAIN: f64 = 0.7;
 const MOST_CARE: f64 = 2.5;
 /// Most moments are better than the worst, for which the dynos are there: so the share to plan for at any moment is this
 /// multiple of that which may be slow over all; a unit of care divides it, and adds to the headroom.
-const MOMENT: f64 = 2.0;
+const MOMENT: f64 = 2.5;
 const SHARE_BASE: f64 = 1.5;
 const HEADROOM_STEP: f64 = 0.02;
 const MOST_SHARE: f64 = 0.4;

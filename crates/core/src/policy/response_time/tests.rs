@@ -77,7 +77,7 @@ fn margins_follow_the_budget() {
         rule.margins(&learned, 0.1)
     };
     let begin = after(0, 0.1);
-    assert!((begin.model.slow_share - 0.1).abs() < 1e-9 && (begin.headroom - 0.1).abs() < 1e-9);
+    assert!((begin.model.slow_share - 0.125).abs() < 1e-9 && (begin.headroom - 0.1).abs() < 1e-9);
     let (idle, busy) = (after(12, 0.1), after(12, 0.5));
     assert!(idle.price < begin.price && idle.model.slow_share > begin.model.slow_share && idle.headroom < 0.1);
     assert!(busy.price > begin.price && busy.model.slow_share < begin.model.slow_share && busy.headroom > 0.1);
