@@ -224,11 +224,10 @@ impl Windows {
         for index in range {
             let bucket = index.checked_sub(self.first).and_then(|place| self.kept.get(place));
             let Some(answered) = bucket.and_then(|bucket| bucket.answered.as_ref()) else { continue };
-            for half in [(index < early_until).then_some(&mut early), (index >= late_from).then_some(&mut late)] {
-                if let Some((requests, shortest)) = half {
-                    *requests += answered.requests;
-                    *shortest = answered.shortest.min(*shortest);
-                }
+            let halves = [(index < early_until).then_some(&mut early), (index >= late_from).then_some(&mut late)];
+            for (requests, shortest) in halves.into_iter().flatten() {
+                *requests += answered.requests;
+                *shortest = answered.shortest.min(*shortest);
             }
             requests += answered.requests;
             worked += answered.secs;
