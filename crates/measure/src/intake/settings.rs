@@ -32,7 +32,7 @@ pub(crate) const PERCENTILE: Field = Field::defaulting(
 /// The length of the window.
 pub(crate) const WINDOW: Field = Field::defaulting(
     "window",
-    FieldType::Duration(5.0, 3600.0),
+    FieldType::Duration(1.0, 3600.0),
     "\"60s\"",
     "The requests of so long a time are looked at, by the times they happened at.",
 );
