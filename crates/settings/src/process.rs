@@ -256,6 +256,9 @@ fn measurement(
     let values = reader.values(&kind.description, table, &node.at, path, Some(kind.unit));
     let unit = values.as_ref().map_or_else(|| kind.unit_of(&said(kind, table)), |values| kind.unit_of(values));
     let policy = policy(reader, table, node, path, Some(unit));
+    if let (Some(values), Some((decided, _))) = (&values, &policy) {
+        another_percentile(reader, table, node, path, (values, decided));
+    }
     let common = common?;
 
     let name = common.text("name").unwrap_or(kind.description.name).to_owned();
@@ -296,11 +299,31 @@ fn measurement(
         unit,
         max_age,
         failures_mean_overload: kind.failures_mean_overload,
-        policy: policy?,
+        policy: policy?.1,
         shadow: common.flag("shadow"),
     };
     let section = Section { kind: kind.description.name, values };
     Some((spec, Measurement { section, every, told: kind.told }))
+}
+
+/// Warns of a percentile that is higher than the one it is to decide by: it may be above the objective while all is well.
+fn another_percentile(
+    reader: &mut Reader<'_>,
+    table: &Table,
+    node: &Node,
+    path: &str,
+    (read, decided): (&Values, &Values),
+) {
+    const NAME: &str = "percentile";
+    let (Some(read), Some(decided)) = (read.number(NAME), decided.number(NAME)) else { return };
+    if read > decided {
+        let at = table.get(NAME).map_or(&node.at, |node| &node.at).clone();
+        let message = format!(
+            "is {read}, but decide keeps percentile {decided} under its objective: a reading may be above it while all is well, \
+             and adds dynos; write the same percentile in both"
+        );
+        reader.warning(&at, &join(path, NAME), message);
+    }
 }
 
 /// What a section says of its unit, though the rest of it can't be read: levels in that unit are then no faults of their own.
@@ -320,7 +343,7 @@ fn policy(
     node: &Node,
     path: &str,
     unit: Option<Unit>,
-) -> Option<Arc<dyn Policy>> {
+) -> Option<(Values, Arc<dyn Policy>)> {
     let path = join(path, "decide");
     let Some(decide) = table.get("decide") else {
         let kinds = POLICIES.iter().map(|kind| kind.description.name).collect::<Vec<_>>().join(", ");
@@ -336,7 +359,7 @@ fn policy(
     let unit = unit?;
     let values = reader.values(&kind.description, table, &decide.at, &path, Some(unit))?;
     match (kind.build)(&values, unit) {
-        Ok(policy) => Some(policy),
+        Ok(policy) => Some((values, policy)),
         Err(error) => {
             reader.field_error(&error, table, &decide.at, &path);
             None

@@ -18,6 +18,7 @@ const HEARTBEAT: MeasurementKind = MeasurementKind {
         fields: &[
             Field::required("url", FieldType::Url(&["http", "https"]), "What to request.", "\"https://shop.example/\""),
             Field::defaulting("timeout", FieldType::Duration(0.001, 600.0), "\"10s\"", "The total time budget."),
+            Field::defaulting("percentile", FieldType::Number(1.0, 99.99), "95", "Of the latest requests."),
             Field::defaulting("reuse_connections", FieldType::Flag, "true", "Whether connections are kept."),
             Field::optional("headers", FieldType::TextTable, "Headers.", "{ Accept = \"text/html\" }"),
             Field::optional("username", FieldType::Text, "Basic auth.", "\"me\""),

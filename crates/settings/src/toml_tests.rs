@@ -250,6 +250,30 @@ fn nothing_at_all_is_a_problem() {
     assert!(warnings.contains(":3: apps.shop.processes.web.measure: nothing is measured"));
 }
 
+/// Readings of a higher percentile than the policy's are above its objective while all is well.
+#[test]
+fn a_percentile_above_the_one_that_is_decided_by_is_warned_about() {
+    let warned = |read: &str, decided: &str| {
+        let text = format!(
+            "[platforms.h]\ntype=\"local\"\n[[apps.shop.processes.web.measure]]\ntype = \"heartbeat\"\nurl = \"https://shop.example/\"\n{read}\n\
+             decide = {{ type = \"response_time\", objective = \"250ms\", at_once = 1{decided} }}\n"
+        );
+        world().toml(&text).unwrap().warnings.to_string()
+    };
+    let named = warned("percentile = 95", ", percentile = 85");
+    assert!(
+        named.contains(":6: apps.shop.processes.web.measure.percentile: is 95, but decide keeps percentile 85"),
+        "{named}"
+    );
+    assert!(warned("", ", percentile = 85").contains(":3: apps.shop.processes.web.measure.percentile: is 95"));
+    assert!(warned("percentile = 99", "").contains("is 99, but decide keeps percentile 95"));
+    for (read, decided) in
+        [("", ""), ("percentile = 85", ", percentile = 85"), ("percentile = 95", ", percentile = 99")]
+    {
+        assert_eq!(warned(read, decided), "");
+    }
+}
+
 /// A load for each dyno says nothing with no dyno, so a process that is down to 0 would stay there.
 #[test]
 fn a16_a_share_of_running_dynos_alone_is_warned_about() {

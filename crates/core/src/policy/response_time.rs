@@ -16,7 +16,8 @@
 //!
 //! The measured percentile keeps watch over the model: while it is above the objective nothing is removed, and where it stays
 //! there although the model is content, dynos are added. Where the source tells no load, as a heartbeat does not, two of the
-//! last three readings above the objective add a quarter, and a whole `lower_after` below half of it removes one.
+//! last three readings above the objective add a quarter, and a whole `lower_after` below half of it removes a fifth, which is
+//! as many again.
 
 mod line;
 mod margins;
@@ -321,7 +322,7 @@ impl ResponseTime {
         let load = load.at(served);
         let past = self.past(input, newest, load);
         let planned = past.busy + past.rise;
-        let planned = planned + self.draining(newest, load, &past).min(MOST_TO_DRAIN * planned);
+        let planned = planned + self.draining(input, newest, load, &past).min(MOST_TO_DRAIN * planned);
         let wanted = margins.model.dynos(planned * (1.0 + margins.headroom), load.service_secs);
         let ready_for = |dynos: u32, price: f64| self.ready_for(input.evidence.learned(), dynos, price);
         let for_load = wanted;
@@ -381,13 +382,31 @@ impl ResponseTime {
         Proposal::want(lower, Phrase::with(why, [busy, highest, f64::from(lower), seconds]))
     }
 
-    /// The servers that do the work of the requests that wait, in time. What waits grows until new dynos serve, where those
-    /// that serve cannot keep up; what waits already has grown since the load rose, when new ones were started.
-    fn draining(&self, newest: &Point, load: Load, past: &Past) -> f64 {
-        let waiting = (newest.detail.concurrency.unwrap_or(0.0) - load.offered).max(0.0) * load.service_secs;
+    /// The servers that do the work of the requests that will wait when dynos that were started now would serve, in time.
+    fn draining(&self, input: &PolicyInput<'_>, newest: &Point, load: Load, past: &Past) -> f64 {
+        // Little's law, of those that come: what was answered by now is no part of the queue that is left.
+        let under_way = newest.detail.concurrency.unwrap_or(0.0);
+        let of_those = if load.answered > 0.0 { load.rate / load.answered } else { 1.0 };
+        let waiting = (under_way * of_those - load.offered).max(0.0) * load.service_secs;
+        let lead = self.lead.as_secs_f64();
         let servers = f64::from(past.serving) * f64::from(self.model.at_once.max(1));
-        let will_wait = (past.busy - servers).max(0.0) * self.lead.as_secs_f64();
-        waiting.max(will_wait) / DRAIN_SECS
+        // Where the platform tells which dynos serve, those that are starting come later than was counted on.
+        let most = waiting.max((past.busy - servers).max(0.0) * lead);
+        let will_wait = waiting + past.busy * lead - self.done_within_lead(input);
+        will_wait.clamp(0.0, most) / DRAIN_SECS
+    }
+
+    /// The work that the dynos there are can do until dynos started now would serve, in server-seconds: those that were started
+    /// `lead` ago and later come one after the other.
+    fn done_within_lead(&self, input: &PolicyInput<'_>) -> f64 {
+        let lead = self.lead.as_secs_f64();
+        let (mut done, mut until, mut dynos) = (0.0, 0.0, input.ready);
+        for point in input.evidence.within(input.at, self.lead) {
+            let age = input.at.duration_since(point.at).as_secs_f64().min(lead);
+            done += f64::from(dynos) * (age - until);
+            (until, dynos) = (age, point.ready.unwrap_or(dynos).min(input.ready));
+        }
+        (done + f64::from(dynos) * (lead - until)) * f64::from(self.model.at_once.max(1))
     }
 
     /// The dynos, so many or more, that are worth keeping for jumps.
@@ -459,7 +478,7 @@ impl ResponseTime {
         match low.map(|point| input.at.duration_since(point.at)) {
             Some(age) if age >= self.lower_after => {
                 let why = Phrase::with("all readings of {0} s are below {1}", [seconds, objective * LOW]);
-                Proposal::want(dynos.saturating_sub(1).max(1), why)
+                Proposal::want(dynos.saturating_sub((dynos / 5).max(1)).max(1), why)
             }
             _ => {
                 Proposal::want(dynos, Phrase::with("neither slow nor below {0} for {1} s", [objective * LOW, seconds]))

@@ -133,12 +133,53 @@ fn a_rise_is_followed_ahead() {
 
 #[test]
 fn what_waits_is_work_to_be_done() {
-    // 300 requests that wait are 30 s of work: ten servers for 3 s, beside the seven; M/M/18 takes 170 a second with 3.2 %
-    // slower than 0.5 s, by the formula.
+    // 900 requests that wait are 90 s of work, of which the eighth server does 60 s until new dynos serve: ten servers do the
+    // rest in 3 s, beside the seven; M/M/18 takes 170 a second with 3.2 % slower than 0.5 s, by the formula.
     let waiting = |requests: f64| Detail { concurrency: Some(7.0 + requests), ..told(70.0) };
-    assert_eq!(wanted(8, [(3000.0, waiting(300.0))]), Some(18));
-    assert_eq!(wanted(8, [(3000.0, waiting(30.0))]), Some(9), "one server");
+    assert_eq!(wanted(8, [(3000.0, waiting(900.0))]), Some(18));
+    assert_eq!(wanted(8, [(3000.0, waiting(630.0))]), Some(9), "one server");
+    assert_eq!(wanted(8, [(3000.0, waiting(590.0))]), Some(8), "nothing waits any more when a new dyno serves");
     assert_eq!(wanted(8, [(3000.0, waiting(9000.0))]), Some(29), "as for 280 a second: four times the load, at most");
+}
+
+/// A jump from 30 to 70 a second that three dynos met, and 800 requests that wait by now.
+#[test]
+fn dynos_that_were_started_are_counted_on() {
+    let after = |secs: i64, dynos: u32| {
+        let calm = (0..30).map(|n| ((n * 20, Some(200.0), told(30.0)), 3));
+        let jump = (30..31 + secs / 20).map(|n| {
+            let under_way = if n == 30 { 7.0 } else { 807.0 };
+            (
+                (n * 20, Some(3000.0), Detail { concurrency: Some(under_way), ..told(70.0) }),
+                if n == 30 { 3 } else { dynos },
+            )
+        });
+        propose_after(&RULE, dynos, &calm.chain(jump).collect::<Vec<_>>()).desired
+    };
+    // 80 s of work, and seven servers' more; three serve for 20 s and then as many as were started: 20 until 1 min after.
+    assert_eq!(after(40, 20), Some(20), "80 + 420 - 3 × 20 - 20 × 40 s: all is done by then");
+    assert!(
+        after(40, 9) > Some(27),
+        "80 + 420 - 3 × 20 - 9 × 40 s: 80 s of it are left, which is more than three times the load"
+    );
+}
+
+/// While a queue is worked off, more is answered than comes, and the time of all that had waited in it.
+#[test]
+fn what_was_answered_is_no_part_of_the_queue() {
+    let rule = ResponseTime { wait_included: true, ..RULE };
+    let steady = reads(vec![(200.0, Detail { concurrency: Some(3.0), ..told(30.0) }); 40]);
+    let with = |concurrency: f64, rate: f64| {
+        let mut readings = steady.clone();
+        let service_ms = Some(3000.0);
+        let detail = Detail { rate: Some(rate), concurrency: Some(concurrency), service_ms, ..Detail::default() };
+        readings.push((800, Some(9000.0), detail));
+        propose(&rule, 7, 7, &readings).desired
+    };
+    // 70 come in a second and 200 are answered, that took 3 s: of those that come, 210 are under way, which are 20.3 s of work;
+    // 6.8 servers do it in 3 s, beside the seven. M/M/15 takes 138 a second with 2.0 % slower than 0.5 s, by the formula.
+    assert_eq!(with(600.0, 70.0), Some(15));
+    assert_eq!(with(210.0, 70.0), Some(15), "the same, where as many are answered as come");
 }
 
 #[test]
@@ -200,6 +241,7 @@ fn without_a_load_by_readings() {
     assert_eq!(wanted(8, [(600.0, none), (100.0, none), (600.0, none)]), Some(10));
     assert_eq!(wanted(8, [(600.0, none), (100.0, none), (100.0, none)]), Some(8));
     assert_eq!(wanted(8, vec![(249.0, none); 20]), Some(7));
+    assert_eq!(wanted(30, vec![(249.0, none); 20]), Some(24), "a fifth");
     assert_eq!(wanted(8, vec![(251.0, none); 20]), Some(8));
     assert_eq!(wanted(1, vec![(1.0, none); 20]), Some(1));
     let rate = ResponseTime { unit: Unit::RequestsPerSecond, ..RULE };
