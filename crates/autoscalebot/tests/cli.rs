@@ -141,6 +141,24 @@ fn init_writes_settings_that_are_good_and_replaces_nothing() {
     }
 }
 
+/// What the template for Heroku holds as a comment is good as well, once it is taken.
+#[test]
+fn inits_second_choice_is_good_too() {
+    let folder = Folder::new();
+    folder.run(&["init", "--platform", "heroku"]).expect(0);
+    let text = folder.read("autoscalebot.toml");
+    let (before, first) = text.split_once("[[apps.shop.processes.web.measure]]\n").unwrap();
+    let (_, second) = first.split_once("# [[apps.shop.processes.web.measure]]\n").unwrap();
+    let second = second.split_inclusive('\n').map(|line| line.strip_prefix("# ").unwrap_or(line)).collect::<String>();
+    let (second, after) = second.split_once("\n\n").unwrap();
+    let chosen = format!("{before}[[apps.shop.processes.web.measure]]\n{second}\n\n");
+    assert!(after.contains("[[notify]]") && chosen.contains("type = \"router\""), "{chosen}");
+    folder.write("autoscalebot.toml", &chosen);
+    let mut command = folder.command(&["check"]);
+    let ran = common::Ran::from(command.env("INTAKE_TOKEN", "0123456789abcdef").output().unwrap()).expect(0);
+    assert!(!ran.err.contains("decide"), "{}", ran.err);
+}
+
 #[test]
 fn import_writes_no_secret() {
     let folder = Folder::new();

@@ -39,6 +39,26 @@ fn scales_up_while_slow_and_down_again_and_tells_it() {
     assert!(!format!("{out}{}", folder.read("err")).contains(PLANTED));
 }
 
+/// The gate waits for the dynos themselves, not for a time.
+#[test]
+fn a_dyno_that_starts_is_waited_for() {
+    let (heroku, site, folder) = world("min_dynos = 1\nmax_dynos = 3\nboot = \"1h\"", "fails = 1");
+    heroku.set_quantity("shop", "web", 1);
+    heroku.set_boot("shop", Duration::from_secs(3600));
+    site.answers(200, 250);
+    let running = folder.start(&["run"]);
+    let looks = || heroku.requests().iter().filter(|request| request.path == "/apps/shop/dynos").count();
+    wait_for("some looks at the dyno that starts", || looks() > 3);
+    assert_eq!((heroku.quantity("shop", "web"), heroku.writes()), (Some(2), 1), "one starts, and no other one");
+    heroku.set_boot("shop", Duration::ZERO);
+    wait_for("the next one", || heroku.quantity("shop", "web") == Some(3));
+    assert_eq!(running.end("TERM").0, Some(0));
+    let ran = folder.run(&["history", "--json"]).expect(0);
+    let records = ran.json_lines();
+    let held = records.iter().filter(|record| record["ready"] == 1 && record["dynos"]["before"] == 2);
+    assert!(held.count() > 2, "{}", ran.out);
+}
+
 #[test]
 fn bounds_hold_although_the_site_is_gone() {
     let (heroku, site, folder) = world("min_dynos = 4\nmax_dynos = 9", "fails = 2");

@@ -77,7 +77,7 @@ pub trait Platform: Debug + Send + Sync {
 pub struct Formation {
     /// By process type.
     pub quantities: BTreeMap<String, Dynos>,
-    /// How many of them serve now, by process type, where the platform tells without another call.
+    /// How many of them serve now, by process type, where the platform tells; of the others all are taken to.
     pub ready: BTreeMap<String, Dynos>,
 }
 

@@ -14,6 +14,7 @@ mod state;
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 pub use self::fault::Fault;
 use self::fault::Planned;
@@ -108,7 +109,14 @@ impl HerokuFake {
         if let Some(app) = self.lock().app(app)
             && let Some(entry) = app.formation.iter_mut().find(|entry| entry.process == process)
         {
-            entry.quantity = quantity;
+            entry.set(quantity);
+        }
+    }
+
+    /// Dynos of this app that are added from now on are `starting` for so long.
+    pub fn set_boot(&self, app: &str, boot: Duration) {
+        if let Some(app) = self.lock().app(app) {
+            app.boot = boot;
         }
     }
 

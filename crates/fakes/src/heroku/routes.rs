@@ -148,7 +148,7 @@ fn set(app: &mut App, updates: &[Value]) -> Result<Vec<Process>, Found> {
         let entry = &mut formation[at];
         let before = entry.quantity;
         if let Some(quantity) = update.get("quantity") {
-            entry.quantity = quantity_after(before, quantity).ok_or_else(|| invalid("Quantity is invalid."))?;
+            entry.set(quantity_after(before, quantity).ok_or_else(|| invalid("Quantity is invalid."))?);
         }
         if let Some(size) = update.get("size").filter(|size| !size.is_null()) {
             let size = size.as_str().unwrap_or_default();

@@ -1,5 +1,7 @@
 //! What the stand-in remembers: apps with their formations, limits, drains and releases, and the account's budget of calls.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use super::Received;
@@ -48,6 +50,8 @@ pub(super) struct App {
     /// The status of each release, oldest first.
     pub(super) releases: Vec<String>,
     pub(super) limits: Limits,
+    /// How long a dyno that was added is `starting`.
+    pub(super) boot: Duration,
 }
 
 #[derive(Debug, Clone)]
@@ -56,6 +60,32 @@ pub(super) struct Process {
     pub(super) process: String,
     pub(super) quantity: u32,
     pub(super) size: String,
+    /// The dynos that were added, the newest last: when, and how many.
+    pub(super) added: Vec<(Instant, u32)>,
+}
+
+impl Process {
+    /// Sets the quantity; the newest stop first.
+    pub(super) fn set(&mut self, quantity: u32) {
+        let mut fewer = self.quantity.saturating_sub(quantity);
+        while let Some((_, count)) = self.added.last_mut().filter(|_| fewer > 0) {
+            let stopped = fewer.min(*count);
+            (*count, fewer) = (*count - stopped, fewer - stopped);
+            if *count == 0 {
+                self.added.pop();
+            }
+        }
+        if quantity > self.quantity {
+            self.added.push((Instant::now(), quantity - self.quantity));
+        }
+        self.quantity = quantity;
+    }
+
+    /// How many have been there for longer than it takes to start.
+    fn up(&self, boot: Duration) -> u32 {
+        let starting = self.added.iter().filter(|(at, _)| at.elapsed() < boot).map(|(_, count)| *count).sum();
+        self.quantity.saturating_sub(starting)
+    }
 }
 
 #[derive(Debug)]
@@ -92,6 +122,7 @@ impl State {
                 process: (*process).to_owned(),
                 quantity: *quantity,
                 size: (*size).to_owned(),
+                added: Vec::new(),
             })
             .collect();
         self.apps.push(App {
@@ -101,6 +132,7 @@ impl State {
             drains: Vec::new(),
             releases: vec!["succeeded".to_owned()],
             limits: Limits::default(),
+            boot: Duration::ZERO,
         });
         id
     }
@@ -155,7 +187,7 @@ impl App {
                     "id": format!("{}-{n}", process.id),
                     "name": format!("{}.{n}", process.process),
                     "type": process.process,
-                    "state": "up",
+                    "state": if n <= process.up(self.boot) { "up" } else { "starting" },
                     "size": process.size,
                     "command": format!("run-{}", process.process),
                     "release": { "id": self.id, "version": self.releases.len() },

@@ -1,5 +1,5 @@
 //! Apps on Heroku, through the Platform API v3: reads the formation, and what `check --online` tells. Setting quantities is
-//! `scale.rs`; one HTTP exchange is `wire.rs`; what an answer means, `answer.rs`; what all apps of an account share,
+//! `scale.rs`; which dynos serve, `serving.rs`; one HTTP exchange is `wire.rs`; what an answer means, `answer.rs`; what all apps of an account share,
 //! `account.rs`. The page for people is `docs/platforms/heroku.md`.
 //!
 //! Odd facts, from <https://devcenter.heroku.com/articles/platform-api-reference>:
@@ -19,6 +19,7 @@ mod limit;
 #[cfg(test)]
 mod properties;
 mod scale;
+mod serving;
 mod wait;
 mod wire;
 
@@ -37,6 +38,7 @@ use url::Url;
 use self::account::Account;
 use self::answer::{Entry, Refused};
 use self::scale::Held;
+use self::serving::Serving;
 use self::wait::GrowingPause;
 use self::wire::{Answer, Call, Wire};
 use crate::{Change, Formation, Platform, PlatformContext, PlatformEntry, PlatformError, PointTo, Scaled};
@@ -128,6 +130,7 @@ struct AppState {
     writes: GrowingPause<Refused>,
     /// Changes of one process that are refused.
     held: HashMap<String, Held>,
+    serving: Serving,
 }
 
 /// A formation with what else is known of its processes.
@@ -348,7 +351,9 @@ fn path_of(app: &str) -> Result<[&str; 3], Refused> {
 #[async_trait]
 impl Platform for Heroku {
     async fn formation(&self, app: &str, now: Timestamp) -> Result<Formation, PlatformError> {
-        self.read(app, now).await.map(|seen| seen.formation)
+        let mut formation = self.read(app, now).await?.formation;
+        formation.ready = self.serving(app, &formation.quantities, now).await;
+        Ok(formation)
     }
 
     /// The newest release, whatever its state: one that is under way is when dynos are restarted.
