@@ -64,6 +64,28 @@ fn plan_over_a_change_of_the_clock() {
     folder.run(&["plan", "--at", "soon"]).expect(2);
 }
 
+/// Zone data is built in, and UTC never stands for a zone that is not known.
+#[test]
+fn a03_zone_data_absent_and_zone_misspelt() {
+    let plan = |zone: &str| {
+        let folder = Folder::with(
+            &GOOD
+                .replace("Europe/Berlin", zone)
+                .replace("\"Mon-Fri 8:00\" = 3, \"Mon-Fri 18:00\" = 1", "\"2:30\" = 6")
+                .replace("max_dynos = 5", "max_dynos = 9"),
+        );
+        let mut command = folder.command(&["plan", "--at", "2027-03-28T01:00:00Z", "--json"]);
+        let none = folder.path().join("no-zones");
+        std::fs::create_dir(&none).unwrap();
+        common::Ran::from(command.env("TZDIR", none).env_remove("TZ").output().unwrap())
+    };
+    // The clock goes from 2 to 3 at that instant; in UTC it would be 1 o'clock, and the bound that of midnight.
+    assert_eq!(plan("Europe/Berlin").expect(0).json_lines()[0]["bounds"]["min"], 6);
+    let refused = plan("Europe/Berlim").expect(2);
+    assert!(refused.err.contains(":1: time_zone: \"Europe/Berlim\" is no IANA time zone"), "{}", refused.err);
+    assert!(refused.out.is_empty());
+}
+
 #[test]
 fn every_problem_at_once_with_line_and_mend() {
     let folder = Folder::with(

@@ -7,6 +7,7 @@
 mod advice;
 pub mod assert;
 mod cells;
+mod chance;
 pub mod clairvoyant;
 pub mod compare;
 mod events;
