@@ -82,6 +82,22 @@ fn a_comparison_for_programs_and_a_page() {
     assert!(page.contains("<svg") && page.contains("heroku-fitted") && !page.contains("<script"));
 }
 
+/// Few requests take long by chance, alone or some in a row: no reason to start dynos for an app that one serves easily.
+#[test]
+fn a_small_app_keeps_its_one_dyno() {
+    let folder = Folder::new();
+    for each_minute in [1, 6, 18, 30] {
+        let rows = (0..1440).map(|n| format!("{},{each_minute}\n", 1_704_067_200 + 60 * n)).collect::<String>();
+        folder.write("small.csv", &format!("unix_seconds,requests\n{rows}"));
+        for seed in ["1", "2", "3"] {
+            let args = ["simulate", "small.csv", "--policy", "recommended", "--seed", seed, "--json"];
+            let json = &folder.run(&args).expect(0).json_lines()[0];
+            let hours = json["reports"][0]["dyno_hours"].as_f64().unwrap();
+            assert!((24.0..25.0).contains(&hours), "{each_minute} a minute, seed {seed}: {hours} dyno-hours");
+        }
+    }
+}
+
 #[test]
 fn ones_own_settings_take_part() {
     let folder = folder();

@@ -32,8 +32,34 @@ pub struct Learned {
     slots: VecDeque<Slot>,
     /// The minute that is not over yet, or the slot where slots are shorter.
     minute: Minute,
+    /// Requests that are too few to tell how many of them were slow.
+    pooled: Times,
+    /// The requests of some hours, faded like those above, with their work.
+    served: Times,
+    /// When the newest of them were.
+    served_at: Option<Timestamp>,
     /// How often the load jumps, and how far.
     pub jumps: Jumps,
+}
+
+/// Requests, and the sum of their times.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+struct Times {
+    requests: f64,
+    secs: f64,
+}
+
+impl Times {
+    const NONE: Self = Self { requests: 0.0, secs: 0.0 };
+
+    fn add(&mut self, requests: f64, mean_secs: f64) {
+        self.requests += requests;
+        self.secs += requests * mean_secs;
+    }
+
+    fn mean_secs(self) -> Option<f64> {
+        (self.requests > 0.0).then(|| self.secs / self.requests)
+    }
 }
 
 /// The load within one slot of time.
@@ -70,19 +96,49 @@ impl Learned {
         since: None,
         slots: VecDeque::new(),
         minute: Minute { from_secs: 0, samples: 0.0, rate: 0.0, offered: 0.0, service_secs: 0.0 },
+        pooled: Times::NONE,
+        served: Times::NONE,
+        served_at: None,
         jumps: Jumps::EMPTY,
     };
 
-    /// Counts the requests between the last sample and this one, of which a share (0 to 1) was slow; what is older fades by
-    /// half in `half_life`. A longer gap than a minute counts as a minute.
-    pub fn count(&mut self, at: Timestamp, rate: f64, slow_share: f64, half_life: SignedDuration) {
+    /// Counts the requests between the last sample and this one, and gives how many; what is older fades by half in
+    /// `half_life`. A longer gap than a minute counts as a minute.
+    pub fn count(&mut self, at: Timestamp, rate: f64, half_life: SignedDuration) -> f64 {
         let gap = self.at.map_or(0.0, |before| at.duration_since(before).as_secs_f64().max(0.0));
         self.at = self.at.max(Some(at));
         let fade = 0.5_f64.powf(gap / half_life.as_secs_f64().max(1.0));
         let counted = gap.min(LONGEST_GAP_SECS);
         self.seconds = self.seconds * fade + counted;
         self.requests = self.requests * fade + rate * counted;
-        self.slow = self.slow * fade + rate * counted * slow_share;
+        self.slow *= fade;
+        rate * counted
+    }
+
+    /// So many of the requests that were counted, no fewer than 0, were slow.
+    pub fn count_slow(&mut self, requests: f64) {
+        self.slow += requests;
+    }
+
+    /// Puts requests with their mean time together until they are `enough`; then gives them all, with their mean.
+    pub fn pool(&mut self, requests: f64, mean_secs: f64, enough: f64) -> Option<(f64, f64)> {
+        self.pooled.add(requests, mean_secs);
+        let mean_secs = self.pooled.mean_secs()?;
+        (self.pooled.requests >= enough).then(|| (std::mem::take(&mut self.pooled).requests, mean_secs))
+    }
+
+    /// Remembers how long it took to serve requests; what is older fades by half in `half_life`.
+    pub fn serve(&mut self, at: Timestamp, requests: f64, mean_secs: f64, half_life: SignedDuration) {
+        let gap = self.served_at.map_or(0.0, |before| at.duration_since(before).as_secs_f64().max(0.0));
+        self.served_at = self.served_at.max(Some(at));
+        let fade = 0.5_f64.powf(gap / half_life.as_secs_f64().max(1.0));
+        self.served = Times { requests: self.served.requests * fade, secs: self.served.secs * fade };
+        self.served.add(requests, mean_secs);
+    }
+
+    /// The mean of that; none where nothing was served yet.
+    pub fn mean_service_secs(&self) -> Option<f64> {
+        self.served.mean_secs()
     }
 
     /// The share of slow requests, 0 to 1. As long as less is known than `prior_secs` of traffic, `prior` counts for the rest;
@@ -173,7 +229,7 @@ impl Learned {
         self.since.is_some_and(reaches) && self.slots.front().is_some_and(|slot| reaches(slot.from))
     }
 
-    /// What a restart forgets: the loads of late, which are to be seen anew. The share of slow requests and
+    /// What a restart forgets: the loads of late, which are to be seen anew. The share of slow requests, the time to serve one and
     /// the jumps stay.
     pub(crate) fn restart(&mut self) {
         self.since = None;
@@ -197,19 +253,49 @@ mod tests {
         Slot { from: at(second), rate, offered: rate / 10.0, service_secs: 0.1 }
     }
 
+    /// Five requests a second, a share of which was slow.
+    fn count(learned: &mut Learned, second: i64, slow_share: f64, half_life: SignedDuration) {
+        let requests = learned.count(at(second), 5.0, half_life);
+        learned.count_slow(requests * slow_share);
+    }
+
+    #[test]
+    fn few_requests_are_put_together() {
+        let mut learned = Learned::default();
+        assert_eq!(learned.pool(0.0, 0.0, 0.0), None, "none is not enough for anything");
+        assert_eq!(learned.pool(30.0, 0.1, 100.0), None);
+        assert_eq!(learned.pool(60.0, 0.2, 100.0), None);
+        let (requests, mean) = learned.pool(30.0, 0.5, 100.0).unwrap();
+        assert!((requests - 120.0).abs() < 1e-9 && (mean - 0.25).abs() < 1e-9, "{requests} {mean}");
+        assert_eq!(learned.pool(500.0, 0.1, 100.0), Some((500.0, 0.1)), "enough by themselves");
+    }
+
+    #[test]
+    fn the_time_to_serve_is_that_of_hours() {
+        let mut learned = Learned::default();
+        assert_eq!(learned.mean_service_secs(), None);
+        learned.serve(at(0), 300.0, 0.1, HOUR);
+        learned.serve(at(3600), 50.0, 0.5, HOUR);
+        // Half of the 300 count an hour later.
+        let expected = (150.0 * 0.1 + 50.0 * 0.5) / 200.0;
+        assert!((learned.mean_service_secs().unwrap() - expected).abs() < 1e-9);
+        learned.restart();
+        assert!(learned.mean_service_secs().is_some());
+    }
+
     #[test]
     fn the_share_of_slow_requests_fades_and_begins_with_what_is_taken_for_granted() {
         let mut learned = Learned::default();
         assert_eq!(learned.slow_share(0.01, 3600.0), 0.01);
         for n in 0..=360 {
-            learned.count(at(n * 10), 5.0, 0.5, HOUR * 1000);
+            count(&mut learned, n * 10, 0.5, HOUR * 1000);
         }
         assert!((learned.slow_share(0.0, 3600.0) - 0.25).abs() < 0.001, "as much known as taken for granted");
         assert!((learned.slow_share(0.0, 0.0) - 0.5).abs() < 1e-9);
         // Two half-lives later, the slow hour is a fifth of what counts: 1/4 of it, beside 3/4 / ln 2 of an hour or so.
         let mut fading = Learned::default();
         for n in 0..=1080 {
-            fading.count(at(n * 10), 5.0, if n <= 360 { 1.0 } else { 0.0 }, HOUR);
+            count(&mut fading, n * 10, if n <= 360 { 1.0 } else { 0.0 }, HOUR);
         }
         let expected = (0.25 - 0.125) / (1.0 - 0.125);
         assert!((fading.slow_share(0.0, 0.0) - expected).abs() < 0.002, "{}", fading.slow_share(0.0, 0.0));
@@ -218,8 +304,8 @@ mod tests {
     #[test]
     fn a_gap_counts_as_a_minute_at_most() {
         let mut learned = Learned::default();
-        learned.count(at(0), 5.0, 1.0, HOUR);
-        learned.count(at(86_400), 5.0, 1.0, HOUR);
+        count(&mut learned, 0, 1.0, HOUR);
+        count(&mut learned, 86_400, 1.0, HOUR);
         assert!((learned.seconds - 60.0).abs() < 1e-3);
     }
 

@@ -229,17 +229,20 @@ impl ResponseTime {
     /// In an overload no more can be told than what the dynos that serve can do, which is
     /// too long while some of them still boot.
     fn without_wait(&self, input: &PolicyInput<'_>, load: Load) -> f64 {
+        let learned = input.evidence.learned();
         let mut all = [0.0; MOST_SLOTS as usize];
-        let mut count = 0;
-        let slots = input.evidence.learned().within(input.at, self.lower_after, self.slot_secs());
-        for (secs, place) in slots.map(|slot| slot.service_secs).filter(|secs| *secs > 0.0).zip(&mut all) {
-            *place = secs;
+        let (mut count, mut requests) = (0, 0.0);
+        let slots = learned.within(input.at, self.lower_after, self.slot_secs());
+        for (slot, place) in slots.filter(|slot| slot.service_secs > 0.0).zip(&mut all) {
+            *place = slot.service_secs;
             count += 1;
+            requests += slot.rate * self.minute_secs();
         }
-        match all.get_mut(..count) {
+        let median = match all.get_mut(..count) {
             Some(known) if count > 0 => *known.select_nth_unstable_by(count / 2, f64::total_cmp).1,
-            _ => self.first_without_wait(input, load),
-        }
+            _ => return self.first_without_wait(input, load),
+        };
+        self.weighed(median, requests, learned.mean_service_secs().unwrap_or(median))
     }
 
     /// The same before a minute is over.
@@ -454,7 +457,7 @@ impl ResponseTime {
             past.highest = past.highest.max(if self.wait_included { slot.rate * served } else { slot.offered });
             let service_secs = match self.wait_included {
                 true => served,
-                false => self.weighed(slot.service_secs, slot.rate * self.slot_secs().min(60) as f64, served),
+                false => self.weighed(slot.service_secs, slot.rate * self.minute_secs(), served),
             };
             past.service_secs = past.service_secs.max(service_secs);
         }
@@ -512,14 +515,18 @@ impl Policy for ResponseTime {
         let within = load.service_secs;
         let (served, told) = match self.wait_included {
             true => (learned.newest_service_secs().unwrap_or(within), Some(within)),
-            false => (within, None),
+            false => (within, point.detail.concurrency.filter(|_| load.rate > 0.0).map(|all| all / load.rate)),
         };
-        learned.count(point.at, load.rate, self.slow_by_queue(load.at(served), told, point), HALF_LIFE);
+        self.count_slow(learned, load.at(served), told, point);
         let slot = Slot { from: point.at, rate: load.rate, offered: load.answered * within, service_secs: within };
         let slot_secs = self.slot_secs();
         let behind = |slot: Slot| self.behind_wait(slot, point.ready.unwrap_or(0));
         let minute = learned.keep(slot, slot_secs, self.wait_included, behind);
-        if let Some(minute) = minute.filter(|_| self.adapt && slot_secs >= 60) {
+        let Some(minute) = minute else { return };
+        if minute.service_secs > 0.0 {
+            learned.serve(minute.from, minute.rate * self.minute_secs(), minute.service_secs, HALF_LIFE);
+        }
+        if self.adapt && slot_secs >= 60 {
             self.learn_jump(learned, minute);
         }
     }

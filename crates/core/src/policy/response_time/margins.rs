@@ -8,8 +8,8 @@
 
 use jiff::SignedDuration;
 
-use super::ResponseTime;
 use super::line::Load;
+use super::{ENOUGH, ResponseTime};
 use crate::history::Point;
 use crate::learned::{Learned, MOST_SLOTS, Slot};
 use crate::queueing::Model;
@@ -115,15 +115,33 @@ impl ResponseTime {
         ((longest / unit as f64 / (MOST_SLOTS - 1) as f64).ceil() as i64).max(1) * unit
     }
 
-    /// The share of requests behind a reading that the queue made slow. By the mean time of their answers `within` seconds, wait
-    /// and all, or by that which the requests under way tell after Little's law, spread as in a single queue (exponentially,
-    /// which is more than several servers make slow); else by what the model says of so many dynos.
-    pub(super) fn slow_by_queue(&self, load: Load, within: Option<f64>, point: &Point) -> f64 {
+    /// What slots are made of: minutes, or less where slots are shorter.
+    pub(super) fn minute_secs(&self) -> f64 {
+        self.slot_secs().min(60) as f64
+    }
+
+    /// Counts the requests behind a reading, and those of them that the queue made slow. The mean time of few requests is long
+    /// by chance as often as by a queue: they are put together with those before them until they are enough to tell.
+    pub(super) fn count_slow(&self, learned: &mut Learned, load: Load, within: Option<f64>, point: &Point) {
+        let requests = learned.count(point.at, load.rate, HALF_LIFE);
+        let slow = match within {
+            Some(within) => {
+                let enough = learned.pool(requests, within, ENOUGH * self.model.variation);
+                enough.map_or(0.0, |(requests, within)| requests * self.slow_by_queue(load, Some(within), point))
+            }
+            None => requests * self.slow_by_queue(load, None, point),
+        };
+        learned.count_slow(slow);
+    }
+
+    /// The share of requests that the queue made slow. By the mean time of their answers `within` seconds, wait and all, spread as
+    /// in a single queue (exponentially, which is more than several servers make slow); else by what the model says of so
+    /// many dynos.
+    fn slow_by_queue(&self, load: Load, within: Option<f64>, point: &Point) -> f64 {
         if load.service_secs <= 0.0 {
             return 0.0;
         }
         let alone = self.alone(load.service_secs);
-        let within = within.or_else(|| Some(point.detail.concurrency? / load.rate));
         let share = match (within, point.ready) {
             (Some(within), _) => {
                 if within > load.service_secs {
