@@ -19,21 +19,22 @@
 //! last three readings above the objective add a quarter, and a whole `lower_after` below half of it removes a fifth, which is
 //! as many again.
 
+mod kind;
 mod line;
 mod margins;
-
-use std::sync::Arc;
+mod past;
+mod service;
 
 use jiff::SignedDuration;
 
-use crate::fields::{Description, Field, FieldError, FieldType, Values};
 use crate::history::{Point, Window};
-use crate::learned::{Learned, MOST_SLOTS, Slot};
-use crate::policy::{NOTHING_READ, Policy, PolicyInput, PolicyKind, Proposal, count, needed, positive, span};
-use crate::queueing::{Model, Routing};
-use crate::{Dynos, Phrase, Unit, Verdict};
+use crate::learned::{Learned, Slot};
+use crate::policy::{NOTHING_READ, Policy, PolicyInput, Proposal};
+use crate::queueing::Model;
+use crate::{Phrase, Unit, Verdict};
 
-use line::{Line, Load, by_chance};
+pub use kind::KIND;
+use line::Load;
 use margins::{HALF_LIFE, STAY};
 
 /// The settings of the rule.
@@ -75,128 +76,6 @@ const MOST_AT_ONCE: u32 = 4;
 /// Without a load: readings below this share of the objective are low.
 const LOW: f64 = 0.5;
 
-/// The entry in the list of policies.
-pub const KIND: PolicyKind = PolicyKind {
-    description: Description {
-        name: "response_time",
-        doc: "The fewest dynos that keep a percentile of the response time under its objective, by a fitted queueing model.",
-        fields: &[
-            Field::required(
-                "objective",
-                FieldType::Duration(0.001, 3600.0),
-                "The response time that the percentile may reach.",
-                "\"500ms\"",
-            ),
-            Field::required(
-                "at_once",
-                FieldType::Whole(1, 10_000),
-                "Requests that a dyno works on at once: its workers times their threads.",
-                "5",
-            ),
-            Field::defaulting(
-                "percentile",
-                FieldType::Number(50.0, 99.99),
-                "95",
-                "So many requests of a hundred are to be within the objective.",
-            ),
-            Field::defaulting(
-                "routing",
-                FieldType::OneOf(&["shared", "random"]),
-                "\"shared\"",
-                "Whether requests wait in one queue for the first free dyno, or are dealt to dynos at random.",
-            ),
-            Field::defaulting(
-                "variation",
-                FieldType::Number(0.0, 1000.0),
-                "1",
-                "Variance over squared mean of the time to serve a request: 0 if all take equally long, 1 as exponential ones.",
-            ),
-            Field::defaulting(
-                "headroom",
-                FieldType::Number(0.0, 10.0),
-                "0.08",
-                "So much more load than was measured is planned for: 0.1 is a tenth.",
-            ),
-            Field::defaulting(
-                "slack",
-                FieldType::Number(0.0, 10.0),
-                "0.03",
-                "So much more still must fit before dynos are removed.",
-            ),
-            Field::defaulting(
-                "lead",
-                FieldType::Duration(0.0, 3600.0),
-                "\"30s\"",
-                "How long a new dyno takes until it serves: a rise is followed so far ahead.",
-            ),
-            Field::defaulting(
-                "lower_after",
-                FieldType::Duration(0.0, 86_400.0),
-                "\"10m\"",
-                "Dynos are removed down to the need of the highest load of so long.",
-            ),
-            Field::defaulting(
-                "adapt",
-                FieldType::Flag,
-                "true",
-                "Whether headroom and share follow the share of slow requests over the last hours, and dynos are kept for jumps.",
-            ),
-            Field::defaulting(
-                "wait_included",
-                FieldType::Flag,
-                "false",
-                "Whether the service time that is told holds the wait inside the dyno as well, as that of router logs does.",
-            ),
-        ],
-        shorthand: &[],
-    },
-    build,
-};
-
-fn build(values: &Values, unit: Unit) -> Result<Arc<dyn Policy>, FieldError> {
-    if !matches!(unit, Unit::Milliseconds | Unit::RequestsPerSecond) {
-        let message =
-            format!("is response_time, but the measurement counts {}: decide by target or queue", unit.as_str());
-        return Err(FieldError::new("type", message));
-    }
-    let model = Model {
-        at_once: count(values, "at_once")?,
-        routing: if values.text("routing") == Some("random") { Routing::Random } else { Routing::Shared },
-        variation: needed(values, "variation")?,
-        objective_secs: span(values, "objective")?.as_secs_f64(),
-        slow_share: 1.0 - positive(values, "percentile")? / 100.0,
-    };
-    Ok(Arc::new(ResponseTime {
-        model,
-        headroom: needed(values, "headroom")?,
-        slack: needed(values, "slack")?,
-        lead: span(values, "lead")?,
-        lower_after: span(values, "lower_after")?,
-        wait_included: values.flag("wait_included"),
-        adapt: values.flag("adapt"),
-        unit,
-    }))
-}
-
-/// What the past says.
-#[derive(Debug, Clone, Copy, Default)]
-struct Past {
-    /// Servers that were busy in the busiest minute.
-    highest: f64,
-    /// Servers that are busy now, free of what is chance in one reading.
-    busy: f64,
-    /// The longest mean time to serve a request.
-    service_secs: f64,
-    /// By how many busy servers the load rises within `lead`.
-    rise: f64,
-    /// The dynos that serve: those that were there `lead` ago.
-    serving: Dynos,
-    /// For how long all readings were slower than the objective, with as many dynos as now.
-    slow_since: Option<SignedDuration>,
-    /// Whether any reading within `lead` was.
-    slow_lately: bool,
-}
-
 impl ResponseTime {
     /// Over how long the load of now is evened out: never longer than loads count for fewer dynos.
     fn short_trend(&self) -> SignedDuration {
@@ -223,90 +102,6 @@ impl ResponseTime {
         // While a queue grows, fewer are answered than come, which the time spent on them tells.
         let answered = detail.concurrency.filter(|_| self.wait_included).map_or(rate, |spent| spent / service_secs);
         Some(Load { offered: rate * service_secs, service_secs, rate, answered })
-    }
-
-    /// The service time, where what is told holds the wait: the median of what lay behind the last minutes.
-    /// In an overload no more can be told than what the dynos that serve can do, which is
-    /// too long while some of them still boot.
-    fn without_wait(&self, input: &PolicyInput<'_>, load: Load) -> f64 {
-        let learned = input.evidence.learned();
-        let mut all = [0.0; MOST_SLOTS as usize];
-        let (mut count, mut requests) = (0, 0.0);
-        let slots = learned.within(input.at, self.lower_after, self.slot_secs());
-        for (slot, place) in slots.filter(|slot| slot.service_secs > 0.0).zip(&mut all) {
-            *place = slot.service_secs;
-            count += 1;
-            requests += slot.rate * self.minute_secs();
-        }
-        let median = match all.get_mut(..count) {
-            Some(known) if count > 0 => *known.select_nth_unstable_by(count / 2, f64::total_cmp).1,
-            _ => return self.first_without_wait(input, load),
-        };
-        self.weighed(median, requests, learned.mean_service_secs().unwrap_or(median))
-    }
-
-    /// The same before a minute is over.
-    fn first_without_wait(&self, input: &PolicyInput<'_>, load: Load) -> f64 {
-        let (mut spent, mut answered, mut readings) = (0.0, 0.0, 0.0);
-        for point in input.evidence.within(input.at, self.short_trend()) {
-            let Some(then) = self.load(&point) else { continue };
-            spent += then.answered * then.service_secs;
-            answered += then.answered;
-            readings += 1.0;
-        }
-        if answered <= 0.0 {
-            return load.service_secs;
-        }
-        self.model.service_secs(answered / readings, spent / answered, self.serving(input))
-    }
-
-    /// A minute, whose `offered` is the time spent on what was answered, with the wait taken out of its times, where it is in them.
-    fn behind_wait(&self, minute: Slot, ready: Dynos) -> Slot {
-        if !self.wait_included || ready == 0 || minute.service_secs <= 0.0 {
-            return Slot { offered: minute.rate * minute.service_secs, ..minute };
-        }
-        let answered = minute.offered / minute.service_secs;
-        let service_secs = self.model.service_secs(answered, minute.service_secs, ready);
-        Slot { offered: minute.rate * service_secs, service_secs, ..minute }
-    }
-
-    /// The dynos that serve: no more than were there at any reading since `lead` ago.
-    fn serving(&self, input: &PolicyInput<'_>) -> Dynos {
-        let ready = input.evidence.within(input.at, self.lead).filter_map(|point| point.ready);
-        ready.fold(input.ready, Dynos::min)
-    }
-
-    /// The mean service time: that of the last minute, as far as it is of enough requests to tell, else that of `lower_after`.
-    /// One reading that is longer than chance makes it stands for itself.
-    fn steady_service(&self, input: &PolicyInput<'_>, load: Load) -> f64 {
-        let (mut work, mut rate, mut readings, mut secs) = (0.0, 0.0, 0.0, 0.0_f64);
-        for point in input.evidence.within(input.at, self.short_trend()) {
-            let Some(then) = self.load(&point) else { continue };
-            work += then.offered;
-            rate += then.rate;
-            readings += 1.0;
-            secs = secs.max(input.at.duration_since(point.at).as_secs_f64());
-        }
-        if rate <= 0.0 {
-            return load.service_secs;
-        }
-        let each_secs = secs / f64::max(readings - 1.0, 1.0);
-        let (mut work_before, mut rate_before) = (0.0, 0.0);
-        for slot in input.evidence.learned().within(input.at, self.lower_after, self.slot_secs()) {
-            work_before += slot.rate * slot.service_secs;
-            rate_before += slot.rate;
-        }
-        let of_late = work / rate;
-        let before = if rate_before > 0.0 { work_before / rate_before } else { of_late };
-        let mean = self.weighed(of_late, rate * each_secs, before);
-        let by_chance = by_chance(self.model.variation / (load.rate * each_secs).max(f64::MIN_POSITIVE));
-        if load.service_secs > by_chance.max(CLEARLY) * mean { load.service_secs } else { mean }
-    }
-
-    /// A mean service time of so many requests, drawn to that of a longer time the more, the fewer they are.
-    fn weighed(&self, secs: f64, requests: f64, longer: f64) -> f64 {
-        let enough = ENOUGH * self.model.variation;
-        if requests + enough > 0.0 { (secs * requests + longer * enough) / (requests + enough) } else { secs }
     }
 
     /// Whether a reading is slower than the objective; unknown for a rate.
@@ -385,33 +180,6 @@ impl ResponseTime {
         Proposal::want(lower, Phrase::with(why, [busy, highest, f64::from(lower), seconds]))
     }
 
-    /// The servers that do the work of the requests that will wait when dynos that were started now would serve, in time.
-    fn draining(&self, input: &PolicyInput<'_>, newest: &Point, load: Load, past: &Past) -> f64 {
-        // Little's law, of those that come: what was answered by now is no part of the queue that is left.
-        let under_way = newest.detail.concurrency.unwrap_or(0.0);
-        let of_those = if load.answered > 0.0 { load.rate / load.answered } else { 1.0 };
-        let waiting = (under_way * of_those - load.offered).max(0.0) * load.service_secs;
-        let lead = self.lead.as_secs_f64();
-        let servers = f64::from(past.serving) * f64::from(self.model.at_once.max(1));
-        // Where the platform tells which dynos serve, those that are starting come later than was counted on.
-        let most = waiting.max((past.busy - servers).max(0.0) * lead);
-        let will_wait = waiting + past.busy * lead - self.done_within_lead(input);
-        will_wait.clamp(0.0, most) / DRAIN_SECS
-    }
-
-    /// The work that the dynos there are can do until dynos started now would serve, in server-seconds: those that were started
-    /// `lead` ago and later come one after the other.
-    fn done_within_lead(&self, input: &PolicyInput<'_>) -> f64 {
-        let lead = self.lead.as_secs_f64();
-        let (mut done, mut until, mut dynos) = (0.0, 0.0, input.ready);
-        for point in input.evidence.within(input.at, self.lead) {
-            let age = input.at.duration_since(point.at).as_secs_f64().min(lead);
-            done += f64::from(dynos) * (age - until);
-            (until, dynos) = (age, point.ready.unwrap_or(dynos).min(input.ready));
-        }
-        (done + f64::from(dynos) * (lead - until)) * f64::from(self.model.at_once.max(1))
-    }
-
     /// The dynos, so many or more, that are worth keeping for jumps.
     fn ready_for(&self, learned: &Learned, dynos: u32, price: f64) -> u32 {
         if price <= 0.0 {
@@ -419,51 +187,6 @@ impl ResponseTime {
         }
         let at_once = f64::from(self.model.at_once.max(1));
         dynos.max((learned.jumps.worth(f64::from(dynos) * at_once, price) / at_once) as u32)
-    }
-
-    /// What the readings and what was learned say about the past; `load` is the newest, with its wait taken out.
-    fn past(&self, input: &PolicyInput<'_>, newest: &Point, load: Load) -> Past {
-        let served = load.service_secs;
-        let (mut long, mut short, mut before) = (Line::default(), Line::default(), Line::default());
-        let mut past = Past { slow_lately: self.is_slow(newest), serving: self.serving(input), ..Past::default() };
-        let mut unbroken = true;
-        for point in input.evidence.within(input.at, self.span()) {
-            let age = input.at.duration_since(point.at);
-            // As slow as this, with as many dynos as now, ever since when?
-            let slow = self.is_slow(&point);
-            unbroken &= slow && point.ready == Some(input.ready);
-            if unbroken {
-                past.slow_since = Some(age);
-            }
-            past.slow_lately |= slow && age < self.lead;
-            let Some(then) = self.load(&point) else { continue };
-            let then = then.at(served);
-            if age < TREND {
-                long.add(-age.as_secs_f64(), then.offered);
-            }
-            if age >= self.short_trend() && age < TREND {
-                before.add(-age.as_secs_f64(), then.offered);
-            }
-            if age < self.short_trend() {
-                short.add(-age.as_secs_f64(), then.offered);
-                past.service_secs = past.service_secs.max(then.service_secs);
-            }
-        }
-        // What a reading differs from the line by chance was seen before; a jump is no chance, and is believed at once.
-        let spread = before.fit().1;
-        past.highest = short.mean(load.offered);
-        past.busy = past.highest.max(load.offered - CHANCE_OF_ONE * spread);
-        for slot in input.evidence.learned().within(input.at, self.lower_after, self.slot_secs()) {
-            past.highest = past.highest.max(if self.wait_included { slot.rate * served } else { slot.offered });
-            let service_secs = match self.wait_included {
-                true => served,
-                false => self.weighed(slot.service_secs, slot.rate * self.minute_secs(), served),
-            };
-            past.service_secs = past.service_secs.max(service_secs);
-        }
-        let lead = self.lead.as_secs_f64();
-        past.rise = long.rise(lead).max(short.clear_rise(lead, spread));
-        past
     }
 
     fn by_readings(&self, input: &PolicyInput<'_>) -> Proposal {

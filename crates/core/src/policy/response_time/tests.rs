@@ -1,6 +1,8 @@
 use super::*;
 use crate::Detail;
+use crate::learned::MOST_SLOTS;
 use crate::policy::testing::{Read, propose, propose_after};
+use crate::queueing::Routing;
 
 const RULE: ResponseTime = ResponseTime {
     model: Model { at_once: 1, routing: Routing::Shared, variation: 1.0, objective_secs: 0.5, slow_share: 0.05 },
