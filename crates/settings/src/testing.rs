@@ -18,7 +18,6 @@ const HEARTBEAT: MeasurementKind = MeasurementKind {
         fields: &[
             Field::required("url", FieldType::Url(&["http", "https"]), "What to request.", "\"https://shop.example/\""),
             Field::defaulting("timeout", FieldType::Duration(0.001, 600.0), "\"10s\"", "The total time budget."),
-            Field::defaulting("percentile", FieldType::Number(1.0, 99.99), "95", "Of the latest requests."),
             Field::defaulting("reuse_connections", FieldType::Flag, "true", "Whether connections are kept."),
             Field::optional("headers", FieldType::TextTable, "Headers.", "{ Accept = \"text/html\" }"),
             Field::optional("username", FieldType::Text, "Basic auth.", "\"me\""),
@@ -54,6 +53,24 @@ const QUEUE: MeasurementKind = MeasurementKind {
     unit: Unit::Jobs,
     failures_mean_overload: false,
     told: false,
+    default_every: "\"10s\"",
+    check: |_, _| Ok(()),
+};
+
+const ROUTER: MeasurementKind = MeasurementKind {
+    description: Description {
+        name: "router",
+        doc: "A percentile of the times of all requests.",
+        fields: &[
+            Field::optional("token", FieldType::Secret, "The sender's.", "{ env = \"INTAKE_TOKEN\" }"),
+            Field::defaulting("percentile", FieldType::Number(1.0, 99.99), "95", "Of the latest requests."),
+            Field::defaulting("window", FieldType::Duration(1.0, 3600.0), "\"60s\"", "How long they are latest."),
+        ],
+        shorthand: &[],
+    },
+    unit: Unit::Milliseconds,
+    failures_mean_overload: false,
+    told: true,
     default_every: "\"10s\"",
     check: |_, _| Ok(()),
 };
@@ -110,7 +127,7 @@ const PYTHON: &[Field] = &[
 
 /// The kinds.
 pub(crate) const KINDS: Kinds<'static> =
-    Kinds { measurements: &[HEARTBEAT, QUEUE], platforms: &[HEROKU, LOCAL], notifications: NOTES };
+    Kinds { measurements: &[HEARTBEAT, QUEUE, ROUTER], platforms: &[HEROKU, LOCAL], notifications: NOTES };
 
 /// The planted secrets of case A34.
 pub(crate) const TOKEN: &str = "tok-EXAMPLE-1234";

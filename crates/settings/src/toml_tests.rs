@@ -138,7 +138,7 @@ fn bad_settings() {
         (
             "type = \"heartbeat\"",
             "type = \"hartbeat\"",
-            ":11: apps.shop.processes.web.measure.type: \"hartbeat\" is not known: did you mean heartbeat? (known: heartbeat, queue)",
+            ":11: apps.shop.processes.web.measure.type: \"hartbeat\" is not known: did you mean heartbeat? (known: heartbeat, queue, router)",
         ),
         ("type = \"heartbeat\"\n", "", ":10: apps.shop.processes.web.measure.type: is missing: write type"),
         (
@@ -255,14 +255,14 @@ fn nothing_at_all_is_a_problem() {
 fn a_percentile_above_the_one_that_is_decided_by_is_warned_about() {
     let warned = |read: &str, decided: &str| {
         let text = format!(
-            "[platforms.h]\ntype=\"local\"\n[[apps.shop.processes.web.measure]]\ntype = \"heartbeat\"\nurl = \"https://shop.example/\"\n{read}\n\
+            "[platforms.h]\ntype=\"local\"\n[[apps.shop.processes.web.measure]]\ntype = \"router\"\n{read}\n\
              decide = {{ type = \"response_time\", objective = \"250ms\", at_once = 1{decided} }}\n"
         );
         world().toml(&text).unwrap().warnings.to_string()
     };
     let named = warned("percentile = 95", ", percentile = 85");
     assert!(
-        named.contains(":6: apps.shop.processes.web.measure.percentile: is 95, but decide keeps percentile 85"),
+        named.contains(":5: apps.shop.processes.web.measure.percentile: is 95, but decide keeps percentile 85"),
         "{named}"
     );
     assert!(warned("", ", percentile = 85").contains(":3: apps.shop.processes.web.measure.percentile: is 95"));
