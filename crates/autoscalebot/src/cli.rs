@@ -6,7 +6,7 @@ mod simulate;
 use std::path::PathBuf;
 
 pub(crate) use replay::ReplayArgs;
-pub(crate) use simulate::{ModeName, ModelArgs, SimulateArgs};
+pub(crate) use simulate::{ModeName, ModelArgs, RoutingName, SimulateArgs};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Span;

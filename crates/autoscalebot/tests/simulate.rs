@@ -98,6 +98,19 @@ fn a_small_app_keeps_its_one_dyno() {
     }
 }
 
+/// A request that is dealt to a dyno at random waits for that one, though others are idle.
+#[test]
+fn a_router_that_picks_at_random_makes_requests_wait() {
+    let folder = folder();
+    let slow = |routing: &str| {
+        let args = ["simulate", "traffic.csv", "--policy", "target", "--routing", routing, "--json"];
+        let json = &folder.run(&args).expect(0).json_lines()[0];
+        (json["reports"][0]["slow_share"].as_f64().unwrap(), json["optimum"]["dyno_hours"].as_f64().unwrap())
+    };
+    let (shared, random) = (slow("shared"), slow("random"));
+    assert!(random.0 > 2.0 * shared.0 && random.1 > 1.5 * shared.1, "{shared:?} {random:?}");
+}
+
 #[test]
 fn ones_own_settings_take_part() {
     let folder = folder();

@@ -6,11 +6,14 @@
 //! term on, so that a thousand servers cost no more than the spread around `a`. The time T of wait and service is longer
 //! than t with P = (1 − C) e^(−μt) + C (h e^(−μt) − μ e^(−ht)) / (h − μ), h = (c − a) μ.
 
+use serde::Serialize;
+
 /// Above so many busy servers, a margin of one per cent covers any wait: the square root of the load is less than that.
 const LARGE: f64 = 100_000.0;
 
 /// How requests get to the dynos.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Routing {
     /// All dynos take from one queue, or the router knows which of them are free.
     Shared,

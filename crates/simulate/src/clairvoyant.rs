@@ -9,6 +9,8 @@
 //!
 //! It is a lower bound only for this stationary model: what waits at the end of a minute is not carried into the next.
 
+use autoscalebot_core::queueing::Routing;
+
 use crate::theory::{Mmc, dynos_needed};
 
 /// What the schedule must keep to.
@@ -18,6 +20,8 @@ pub struct Terms {
     pub mu: f64,
     /// Requests that a dyno works on at once, 1 or more.
     pub servers_per_dyno: u32,
+    /// How requests get to the dynos.
+    pub routing: Routing,
     /// Seconds of wait + service that are still good.
     pub objective_secs: f64,
     /// The share of a minute's requests that may be slower, 0 to 1: 0.05 for an objective at p95.
@@ -28,6 +32,12 @@ pub struct Terms {
     pub most_per_minute: u32,
     /// What a change costs beside the dynos, in dyno-minutes, 0 or more.
     pub change_fee: f64,
+}
+
+impl Terms {
+    fn queue(&self, rate: f64, dynos: u32) -> Mmc {
+        Mmc::behind(self.routing, rate, self.mu, self.servers_per_dyno, dynos)
+    }
 }
 
 /// The fewest and the most dynos of one minute.
@@ -74,7 +84,7 @@ pub fn optimum(rates: &[f64], range: impl Fn(usize) -> Range, terms: &Terms) -> 
         .map(|(minute, rate)| {
             let (low, high) = range(minute);
             let need = *known.entry((rate.to_bits(), low, high)).or_insert_with(|| {
-                dynos_needed(*rate, terms.mu, terms.servers_per_dyno, terms.objective_secs, terms.slow_share, low, high)
+                dynos_needed(|dynos| terms.queue(*rate, dynos), terms.objective_secs, terms.slow_share, low, high)
             });
             need.unwrap_or_else(|| {
                 broken.push(minute);
@@ -164,7 +174,7 @@ impl Schedule {
     pub fn figures(&self, rates: &[f64], terms: &Terms) -> Figures {
         let (mut slow, mut all, mut worst) = (0.0, 0.0, (0, 0.0));
         for (minute, (rate, serving)) in rates.iter().zip(&self.serving).enumerate() {
-            let queue = Mmc { lambda: *rate, mu: terms.mu, servers: serving.saturating_mul(terms.servers_per_dyno) };
+            let queue = terms.queue(*rate, *serving);
             all += rate;
             slow += rate * queue.tail(terms.objective_secs);
             let p95 = if *rate > 0.0 { queue.response_quantile(0.95) } else { 0.0 };
@@ -192,6 +202,7 @@ mod tests {
         Terms {
             mu: 10.0,
             servers_per_dyno: 1,
+            routing: Routing::Shared,
             objective_secs: 0.5,
             slow_share: 0.05,
             boot_minutes: 1,

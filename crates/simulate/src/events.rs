@@ -3,16 +3,19 @@
 //! First come first served on many servers needs no calendar of events: the next request to be worked on is the first that
 //! waits, on the server that is free first (the recursion of Kiefer and Wolfowitz, 1955). A request is only given to a server
 //! when the clock has reached the instant of its beginning, so that servers which come or go meanwhile count as they should.
+//! Where each dyno has a queue of its own (`routed`), it is given to one as it comes.
 
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
 
+use autoscalebot_core::queueing::Routing;
 use autoscalebot_core::{Dynos, Failure, Reading};
 
-use crate::fleet::{Fleet, FleetMinute};
+use crate::fleet::{Dyno, Fleet, FleetMinute};
 use crate::minutes::{Minute, Times};
 use crate::model::{App, Meter};
 use crate::pieces;
+use crate::routed::Routed;
 use crate::spread::Spread;
 use crate::trace::Trace;
 use crate::windows::{Load, Windows};
@@ -21,11 +24,11 @@ use crate::world::{World, windowed};
 
 /// A server, ordered so that the heap's top is the one that is free first; of equals the oldest dyno's.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Server {
-    free_at: f64,
-    dyno: u32,
+pub(crate) struct Server {
+    pub(crate) free_at: f64,
+    pub(crate) dyno: u32,
     /// Whether it has worked yet; a server that boots is not free, but not at work either.
-    used: bool,
+    pub(crate) used: bool,
 }
 
 impl Eq for Server {}
@@ -64,6 +67,8 @@ pub(crate) struct Exact<'a> {
     now: f64,
     waiting: VecDeque<Request>,
     servers: BinaryHeap<Server>,
+    /// The servers instead of those, where each dyno has its own queue.
+    routed: Option<Routed>,
     fleet: Fleet,
     windows: Windows,
     closed: Vec<Minute>,
@@ -84,18 +89,15 @@ impl<'a> Exact<'a> {
         let mut workload = Workload::new(trace, app.service, app.arrivals, seed);
         let next = workload.next();
         let fleet = Fleet::new(dynos, app.boot_secs, minutes);
-        let servers = fleet
-            .dynos()
-            .iter()
-            .flat_map(|dyno| (0..app.servers_per_dyno).map(|_| Server { free_at: 0.0, dyno: dyno.id, used: false }))
-            .collect();
-        Self {
+        let routed = (app.routing == Routing::Random).then(|| Routed::new(dice(seed, Stream::Routing)));
+        let mut world = Self {
             app,
             workload,
             next,
             now: 0.0,
             waiting: VecDeque::new(),
-            servers,
+            servers: BinaryHeap::new(),
+            routed,
             fleet,
             windows: Windows::new(meters, app.metric_delay_secs),
             closed: Vec::with_capacity(minutes),
@@ -106,6 +108,22 @@ impl<'a> Exact<'a> {
             responses: Spread::new(),
             waits: (0.0, 0.0),
             probe: (Work::new(app.service), dice(seed, Stream::Probes)),
+        };
+        for dyno in world.fleet.dynos().to_vec() {
+            world.put_up(dyno);
+        }
+        world
+    }
+
+    /// The servers of a dyno that was started.
+    fn put_up(&mut self, dyno: Dyno) {
+        let servers = self.app.servers_per_dyno;
+        match &mut self.routed {
+            Some(routed) => routed.start(dyno, servers),
+            None => {
+                let server = Server { free_at: dyno.ready_at, dyno: dyno.id, used: false };
+                self.servers.extend((0..servers).map(|_| server));
+            }
         }
     }
 
@@ -141,11 +159,17 @@ impl<'a> Exact<'a> {
     /// The first free server works on a request from `starts` on.
     #[inline]
     fn work(&mut self, request: Request, starts: f64) {
-        let ends = starts + request.service;
         if let Some(mut server) = self.servers.peek_mut() {
-            server.free_at = ends;
+            server.free_at = starts + request.service;
             server.used = true;
         }
+        self.served(request, starts);
+    }
+
+    /// Accounts for a request that is worked on from `starts` on.
+    #[inline]
+    fn served(&mut self, request: Request, starts: f64) {
+        let ends = starts + request.service;
         let wait = starts - request.at;
         let timeout = self.app.timeout_secs.unwrap_or(f64::INFINITY);
         let response = (ends - request.at).min(timeout);
@@ -187,16 +211,41 @@ impl<'a> Exact<'a> {
     fn admit(&mut self, request: Request) {
         self.windows.arrived(request.at, 1.0);
         self.minute(request.at).came += 1;
+        if self.routed.is_some() {
+            return self.route(request);
+        }
         let free = self.servers.peek().is_some_and(|server| server.free_at <= request.at);
         if free && self.waiting.is_empty() {
             self.work(request, request.at);
         } else if self.app.queue_limit.is_some_and(|limit| self.waiting.len() >= limit as usize) {
-            let minute = self.minute(request.at);
-            minute.known += 1;
-            minute.slow += 1;
-            minute.rejected += 1;
+            self.reject(request);
         } else {
             self.waiting.push_back(request);
+        }
+    }
+
+    fn reject(&mut self, request: Request) {
+        let minute = self.minute(request.at);
+        minute.known += 1;
+        minute.slow += 1;
+        minute.rejected += 1;
+    }
+
+    /// A request goes to a dyno's own queue; without any dyno it waits for one to be started.
+    fn route(&mut self, request: Request) {
+        let Some(routed) = &mut self.routed else { return };
+        let Some((place, starts)) = routed.pick(request.at) else { return self.waiting.push_back(request) };
+        let waits = starts > request.at;
+        if waits && self.app.queue_limit.is_some_and(|limit| routed.waiting(request.at) >= limit as usize) {
+            return self.reject(request);
+        }
+        let gives_up = self.app.timeout_secs.map_or(f64::INFINITY, |timeout| request.at + timeout);
+        routed.wait(request.at, starts.min(gives_up));
+        if gives_up < starts {
+            self.give_up(request, gives_up);
+        } else {
+            routed.work(place, starts + request.service);
+            self.served(request, starts);
         }
     }
 
@@ -238,10 +287,17 @@ impl<'a> Exact<'a> {
         }
     }
 
+    /// Requests that wait now, in all queues.
+    fn waiting_now(&mut self) -> usize {
+        let routed = self.routed.as_mut().map_or(0, |routed| routed.waiting(self.now));
+        self.waiting.len() + routed
+    }
+
     /// The answer to a request of our own that comes now; it takes no server's time.
     fn probe(&mut self, budget_secs: f64) -> Reading {
-        let full = self.app.queue_limit.is_some_and(|limit| limit > 0 && self.waiting.len() >= limit as usize);
-        if self.servers.is_empty() || full {
+        let waiting = self.waiting_now();
+        let full = self.app.queue_limit.is_some_and(|limit| limit > 0 && waiting >= limit as usize);
+        if self.routed.as_ref().map_or(self.servers.is_empty(), Routed::is_empty) || full {
             return Reading::Failed(Failure::Status(503));
         }
         let (work, dice) = &mut self.probe;
@@ -257,7 +313,10 @@ impl<'a> Exact<'a> {
     }
 
     /// The wait of a request that would come now, were the servers to stay as they are.
-    fn wait_now(&self) -> f64 {
+    fn wait_now(&mut self) -> f64 {
+        if let Some(routed) = &mut self.routed {
+            return routed.pick(self.now).map_or(f64::INFINITY, |(_, starts)| starts - self.now);
+        }
         let mut servers = self.servers.clone();
         for request in &self.waiting {
             if let Some(mut server) = servers.peek_mut() {
@@ -302,18 +361,28 @@ impl World for Exact<'_> {
         self.now = until;
         self.fleet.accrue(until);
         self.windows.forget(until);
+        if let Some(routed) = &mut self.routed {
+            routed.forget(until);
+        }
         self.close_minutes(until);
     }
 
     fn set(&mut self, dynos: Dynos) {
         while self.fleet.quantity() < dynos {
             let dyno = self.fleet.start(self.now);
-            let server = Server { free_at: dyno.ready_at, dyno: dyno.id, used: false };
-            self.servers.extend((0..self.app.servers_per_dyno).map(|_| server));
+            self.put_up(dyno);
+        }
+        if self.routed.as_ref().is_some_and(|routed| !routed.is_empty()) {
+            for request in std::mem::take(&mut self.waiting) {
+                self.route(request);
+            }
         }
         while self.fleet.quantity() > dynos {
-            let (now, servers) = (self.now, &mut self.servers);
+            let (now, servers, routed) = (self.now, &mut self.servers, &mut self.routed);
             self.fleet.stop_newest(now, |dyno| {
+                if let Some(routed) = routed {
+                    return routed.stop(dyno.id, now);
+                }
                 let mut drained_at = now;
                 servers.retain(|server| {
                     if server.dyno == dyno.id && server.used {
@@ -335,17 +404,21 @@ impl World for Exact<'_> {
     }
 
     fn busy(&self) -> f64 {
-        self.servers.iter().filter(|server| server.used && server.free_at > self.now).count() as f64
+        let at_work = |server: &&Server| server.used && server.free_at > self.now;
+        self.routed.as_ref().map_or_else(|| self.servers.iter().filter(at_work).count(), |routed| routed.busy(self.now))
+            as f64
     }
 
     fn oldest_wait(&self) -> f64 {
-        self.waiting.front().map_or(0.0, |request| self.now - request.at)
+        let waiting = self.waiting.front().map(|request| request.at);
+        let oldest = waiting.or_else(|| self.routed.as_ref()?.oldest(self.now));
+        oldest.map_or(0.0, |came| self.now - came)
     }
 
     fn read(&mut self, meter: Meter) -> Reading {
         match meter {
             Meter::Probe { budget_secs } => self.probe(budget_secs),
-            Meter::Waiting => Reading::Value(self.waiting.len() as f64),
+            Meter::Waiting => Reading::Value(self.waiting_now() as f64),
             Meter::Rate { window_secs }
             | Meter::Concurrency { window_secs }
             | Meter::Percentile { window_secs, .. }

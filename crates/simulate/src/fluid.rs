@@ -7,6 +7,7 @@
 
 use std::rc::Rc;
 
+use autoscalebot_core::queueing::Routing;
 use autoscalebot_core::{Dynos, Failure, Reading};
 use rand::RngExt;
 
@@ -111,6 +112,17 @@ impl<'a> Fluid<'a> {
         self.trace.requests.get((self.now / step) as usize).map_or(0.0, |requests| requests / step)
     }
 
+    /// The response times where the servers keep up: of the one queue, or of each dyno's own.
+    fn cell(&mut self, lambda: f64, servers: u32) -> Rc<Cell> {
+        match self.app.routing {
+            Routing::Shared => self.cells.at(lambda, servers),
+            Routing::Random => {
+                let each = self.app.servers_per_dyno;
+                self.cells.at(lambda / f64::from((servers / each).max(1)), each)
+            }
+        }
+    }
+
     /// The end of the span from now in which nothing changes.
     fn edge(&self, until: f64) -> f64 {
         let next = |length: f64| ((self.now / length).floor() + 1.0) * length;
@@ -147,7 +159,7 @@ impl<'a> Fluid<'a> {
         if lambda <= 0.0 || secs <= 0.0 {
             return;
         }
-        let cell = self.cells.at(lambda, servers);
+        let cell = self.cell(lambda, servers);
         let requests = lambda * secs;
         if self.windowed {
             self.chance = Chance::draw(&mut self.dice, requests, self.app.service.shape.scv());
@@ -180,7 +192,7 @@ impl<'a> Fluid<'a> {
         let wait = if servers > 0 { middle / capacity } else { self.wait_for_dynos(end) }.min(longest);
         let busy = done / self.app.mu() / secs;
         self.note(end, (came, done, wait), busy, middle + busy);
-        let cell = self.cells.at(0.0, servers.max(1));
+        let cell = self.cell(0.0, servers.max(1));
         // Those of the backlog that give up have been counted when they came, with the wait that they then had before them.
         let gone = gone.min(came - full);
         if gone > 0.0 {
@@ -293,9 +305,17 @@ impl<'a> Fluid<'a> {
             return self.backlog;
         }
         let rho = lambda / capacity;
-        let wait = lambda * self.cells.at(lambda, servers).mean_wait * (1.0 - rho) / rho;
-        let place = self.dice.random::<f64>();
-        if place >= wait { 0.0 } else { ((place / wait).max(f64::MIN_POSITIVE).ln() / rho.ln()).floor() }
+        let queues = match self.app.routing {
+            Routing::Shared => 1,
+            Routing::Random => servers / self.app.servers_per_dyno,
+        };
+        let lambda = lambda / f64::from(queues.max(1));
+        let wait = lambda * self.cells.at(lambda, servers / queues.max(1)).mean_wait * (1.0 - rho) / rho;
+        let mut waiting = |_| {
+            let place = self.dice.random::<f64>();
+            if place >= wait { 0.0 } else { ((place / wait).max(f64::MIN_POSITIVE).ln() / rho.ln()).floor() }
+        };
+        (0..queues).map(&mut waiting).sum()
     }
 
     /// The answer to a request of our own that comes now, drawn from what requests meet now.
@@ -307,7 +327,7 @@ impl<'a> Fluid<'a> {
         let capacity = f64::from(servers) * self.app.mu();
         let lambda = if self.backlog > NO_REQUEST { 0.0 } else { self.rate() };
         let place = self.dice.random::<f64>();
-        let response = self.cells.at(lambda, servers).at(place) + self.backlog / capacity;
+        let response = self.cell(lambda, servers).at(place) + self.backlog / capacity;
         if response > budget_secs {
             Reading::Failed(Failure::Timeout)
         } else if self.app.timeout_secs.is_some_and(|timeout| response > timeout) {

@@ -23,6 +23,7 @@ mod pieces;
 mod plot;
 pub mod report;
 pub mod rivals;
+mod routed;
 pub mod run;
 mod spread;
 pub mod theory;

@@ -1,11 +1,12 @@
 //! [`App`]: the modelled app and platform, as numbers. How requests flow through it is in `events` (exact) and `fluid`
 //! (approximate); what it draws at random is in `workload`.
 //!
-//! One queue in front of all dynos, first come first served, as behind a router that knows which dyno is free. Heroku's own
-//! router picks a dyno at random and so waits more (devcenter.heroku.com/articles/http-routing); an app server that takes
-//! few requests at a time and gets its requests from a balancer that counts them is near to this model.
+//! One queue in front of all dynos, first come first served, as behind a router that knows which dyno is free; or a queue of its
+//! own before each dyno, as behind Heroku's router, which picks a dyno at random and so makes requests wait more
+//! (devcenter.heroku.com/articles/http-routing).
 
 use autoscalebot_core::Unit;
+use autoscalebot_core::queueing::Routing;
 use serde::Serialize;
 
 /// The app, the platform and how they are seen. Times are seconds.
@@ -13,6 +14,8 @@ use serde::Serialize;
 pub struct App {
     /// Requests that a dyno works on at once, 1 or more.
     pub servers_per_dyno: u32,
+    /// How requests get to the dynos.
+    pub routing: Routing,
     /// How long the work on a request takes.
     pub service: Service,
     /// How requests come within a step of the trace.
@@ -96,6 +99,7 @@ impl Default for App {
     fn default() -> Self {
         Self {
             servers_per_dyno: 1,
+            routing: Routing::Shared,
             service: Service { mean_secs: 0.1, shape: Shape::Exponential },
             arrivals: Arrivals::Poisson,
             queue_limit: None,

@@ -11,12 +11,13 @@ use std::sync::Arc;
 
 use autoscalebot_core::history::Window;
 use autoscalebot_core::policy::{Policy, PolicyInput, Proposal};
+use autoscalebot_core::queueing::Routing;
 use autoscalebot_core::{BoundTables, Dynos, MeasurementSpec, Phrase, Spec, Verdict, Zero};
 use jiff::SignedDuration;
 
 use crate::model::{App, Meter};
 use crate::run::Contender;
-use crate::theory::dynos_needed;
+use crate::theory::{Mmc, dynos_needed};
 
 /// Minutes in a row before Heroku's rule, as read here, takes a dyno away.
 const MINUTES_TO_LOWER: usize = 5;
@@ -66,13 +67,16 @@ pub struct HerokuFitted {
     pub mu: f64,
     /// Requests that a dyno works on at once, 1 or more.
     pub servers_per_dyno: u32,
+    /// How requests get to the dynos.
+    pub routing: Routing,
     /// The wanted p95 in seconds.
     pub p95_secs: f64,
 }
 
 impl HerokuFitted {
     fn needed(&self, rate: f64, max: Dynos) -> Dynos {
-        dynos_needed(rate, self.mu, self.servers_per_dyno, self.p95_secs, 0.05, 0, max).unwrap_or(max)
+        let queue = |dynos| Mmc::behind(self.routing, rate, self.mu, self.servers_per_dyno, dynos);
+        dynos_needed(queue, self.p95_secs, 0.05, 0, max).unwrap_or(max)
     }
 }
 
@@ -120,7 +124,8 @@ pub fn heroku(objective_secs: f64, bounds: BoundTables) -> Contender {
 
 /// Heroku's rule read kindly: the fewest dynos by a model that knows the app.
 pub fn heroku_fitted(app: &App, bounds: BoundTables) -> Contender {
-    let policy = HerokuFitted { mu: app.mu(), servers_per_dyno: app.servers_per_dyno, p95_secs: app.objective_secs };
+    let (mu, p95_secs) = (app.mu(), app.objective_secs);
+    let policy = HerokuFitted { mu, servers_per_dyno: app.servers_per_dyno, routing: app.routing, p95_secs };
     contender("heroku-fitted", bounds, Meter::Rate { window_secs: 60.0 }, 60.0, Arc::new(policy))
 }
 

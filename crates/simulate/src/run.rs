@@ -150,6 +150,7 @@ impl Scenario {
         Terms {
             mu: self.app.mu(),
             servers_per_dyno: self.app.servers_per_dyno,
+            routing: self.app.routing,
             objective_secs: self.app.objective_secs,
             slow_share: self.app.slow_share,
             boot_minutes: ((self.app.boot_secs + self.app.call_secs) / 60.0).ceil() as u32,

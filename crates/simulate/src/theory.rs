@@ -7,6 +7,8 @@
 //! servers and any service time the wait of M/M/c is stretched by `(1 + scv) / 2` (Lee and Longton, 1959): exact for one
 //! server and in the limit of heavy traffic, within a few per cent of the mean elsewhere.
 
+use autoscalebot_core::queueing::Routing;
+
 /// A queue with Poisson arrivals, `servers` equal servers, exponential service, first come first served, no limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Mmc {
@@ -19,6 +21,19 @@ pub struct Mmc {
 }
 
 impl Mmc {
+    /// The queue that a request meets with so many dynos of so many servers each: that of all of them, or one dyno's own.
+    pub fn behind(routing: Routing, lambda: f64, mu: f64, servers_per_dyno: u32, dynos: u32) -> Self {
+        match routing {
+            Routing::Shared => Self { lambda, mu, servers: dynos.saturating_mul(servers_per_dyno) },
+            // Arrivals that are dealt at random are Poisson processes again.
+            Routing::Random => Self {
+                lambda: lambda / f64::from(dynos.max(1)),
+                mu,
+                servers: if dynos > 0 { servers_per_dyno } else { 0 },
+            },
+        }
+    }
+
     /// The load of each server, 0 or more; the queue is stable below 1.
     pub fn rho(self) -> f64 {
         self.lambda / (f64::from(self.servers) * self.mu)
@@ -130,22 +145,15 @@ pub fn stretch(scv: f64) -> f64 {
     0.5 * (1.0 + scv)
 }
 
-/// The least number of servers, in whole multiples of `per_dyno`, with which at most `slow_share` of the requests exceed
-/// `objective` seconds, as dynos from `low` to `high`; `None` where `high` is not enough.
-pub fn dynos_needed(
-    lambda: f64,
-    mu: f64,
-    per_dyno: u32,
-    objective: f64,
-    slow_share: f64,
-    low: u32,
-    high: u32,
-) -> Option<u32> {
+/// The least dynos from `low` to `high` with which at most `slow_share` of the requests exceed `objective` seconds; `None` where
+/// `high` is not enough. `queue` is the one that a request meets with so many dynos, of which each takes as much.
+pub fn dynos_needed(queue: impl Fn(u32) -> Mmc, objective: f64, slow_share: f64, low: u32, high: u32) -> Option<u32> {
+    let one = queue(1);
     // The tail falls with each server, so the first that is good enough is the least.
-    let stable_from = (lambda / (mu * f64::from(per_dyno))).floor() as u32;
+    let stable_from = one.rho().floor() as u32;
     (low.max(stable_from)..=high).find(|dynos| {
-        let servers = dynos.saturating_mul(per_dyno);
-        servers > 0 && Mmc { lambda, mu, servers }.tail(objective) <= slow_share || (lambda <= 0.0 && *dynos >= low)
+        let queue = queue(*dynos);
+        *dynos > 0 && queue.servers > 0 && queue.tail(objective) <= slow_share || (one.lambda <= 0.0 && *dynos >= low)
     })
 }
 
@@ -167,10 +175,16 @@ mod tests {
 
     #[test]
     fn the_least_number_of_dynos() {
-        assert_eq!(dynos_needed(0.0, 10.0, 1, 0.5, 0.05, 1, 40), Some(1));
-        assert_eq!(dynos_needed(0.0, 10.0, 1, 0.5, 0.05, 0, 40), Some(0));
-        assert_eq!(dynos_needed(1e6, 10.0, 1, 0.5, 0.05, 1, 40), None);
-        let n = dynos_needed(95.0, 10.0, 1, 0.5, 0.05, 1, 40).unwrap();
+        let needed = |lambda, routing, low| {
+            dynos_needed(|dynos| Mmc::behind(routing, lambda, 10.0, 1, dynos), 0.5, 0.05, low, 40)
+        };
+        assert_eq!(needed(0.0, Routing::Shared, 1), Some(1));
+        assert_eq!(needed(0.0, Routing::Shared, 0), Some(0));
+        assert_eq!(needed(1e6, Routing::Shared, 1), None);
+        // Each of its own: M/M/1 has a p95 of ln 20 / (10 - lambda) s, which is 0.5 s at 4 requests a second.
+        assert_eq!(needed(40.0, Routing::Random, 1), Some(10));
+        assert_eq!(needed(40.5, Routing::Random, 1), Some(11));
+        let n = needed(95.0, Routing::Shared, 1).unwrap();
         assert!(Mmc { lambda: 95.0, mu: 10.0, servers: n }.response_quantile(0.95) <= 0.5);
         assert!(Mmc { lambda: 95.0, mu: 10.0, servers: n - 1 }.response_quantile(0.95) > 0.5);
     }

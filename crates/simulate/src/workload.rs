@@ -21,6 +21,7 @@ pub(crate) enum Stream {
     Measurements = 3,
     Probes = 4,
     Search = 5,
+    Routing = 6,
 }
 
 /// The dice of one stream of a seed.

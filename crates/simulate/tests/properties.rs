@@ -3,6 +3,7 @@
 
 mod common;
 
+use autoscalebot_core::queueing::Routing;
 use autoscalebot_simulate::{App, Arrivals, Mode, Scenario, Service, Shape, Trace, run_with};
 use common::consecutive;
 use jiff::Timestamp;
@@ -22,9 +23,11 @@ fn app() -> impl Strategy<Value = App> {
         prop_oneof![Just(Arrivals::Poisson), (1.0..10.0).prop_map(|mean_size| Arrivals::Bursts { mean_size })];
     let queue = (prop::option::of(0_u32..50), prop::option::of(0.05..40.0));
     let delays = (0.0..200.0, 0.0..90.0, 0.0..100.0, 0.0..1.0);
-    (1_u32..4, 0.01..2.0, shape(), arrivals, queue, delays).prop_map(
-        |(servers_per_dyno, mean_secs, shape, arrivals, (queue_limit, timeout_secs), delays)| App {
+    let routing = prop_oneof![Just(Routing::Shared), Just(Routing::Random)];
+    (1_u32..4, routing, 0.01..2.0, shape(), arrivals, queue, delays).prop_map(
+        |(servers_per_dyno, routing, mean_secs, shape, arrivals, (queue_limit, timeout_secs), delays)| App {
             servers_per_dyno,
+            routing,
             service: Service { mean_secs, shape },
             arrivals,
             queue_limit,

@@ -3,6 +3,7 @@
 
 mod common;
 
+use autoscalebot_core::queueing::Routing;
 use autoscalebot_simulate::theory::{Mmc, mg1_mean_wait};
 use autoscalebot_simulate::{Mode, Shape, run};
 use common::{fixed, queue};
@@ -64,6 +65,28 @@ fn percentiles_of_mmc() {
     let theory = Mmc { lambda: 70.0, mu: 10.0, servers: 8 };
     assert!((report.times.p95_secs / theory.response_quantile(0.95) - 1.0).abs() < 0.03, "{:?}", report.times);
     assert!((report.slow_share / theory.tail(0.5) - 1.0).abs() < 0.1, "{}", report.slow_share);
+}
+
+/// A Poisson process that is dealt at random is one for each dyno, so each is M/M/c or M/D/1 by itself: figures of the reference.
+#[test]
+fn dynos_with_queues_of_their_own() {
+    let rows = [
+        (40.0, 5, 1, Shape::Exponential, 0.4, Some(1.49787)),
+        (90.0, 3, 4, Shape::Exponential, 0.0509434, Some(0.412810)),
+        (40.0, 5, 1, Shape::Deterministic, 0.2, None),
+    ];
+    for (rate, dynos, servers, shape, wait, p95) in rows {
+        let mut scenario = queue(rate, 10.0, shape, REQUESTS);
+        (scenario.app.routing, scenario.app.servers_per_dyno) = (Routing::Random, servers);
+        for mode in [Mode::Exact, Mode::Fluid] {
+            scenario.mode = mode;
+            let times = run(&scenario, &fixed(dynos)).unwrap().times;
+            assert!((times.mean_wait_secs / wait - 1.0).abs() < 0.03, "{rate} {dynos} {mode:?}: {times:?}");
+            if let Some(p95) = p95 {
+                assert!((times.p95_secs / p95 - 1.0).abs() < 0.03, "{rate} {dynos} {mode:?}: {times:?}");
+            }
+        }
+    }
 }
 
 #[test]

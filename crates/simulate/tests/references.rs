@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use autoscalebot_core::queueing::Routing;
 use autoscalebot_simulate::clairvoyant::{Terms, optimum};
 use autoscalebot_simulate::theory::{Mmc, mg1_mean_wait};
 use autoscalebot_simulate::trace::Trace;
@@ -56,6 +57,7 @@ fn clairvoyant_optimum_gives_the_reference_figures() {
         let terms = Terms {
             mu: 10.0,
             servers_per_dyno: 1,
+            routing: Routing::Shared,
             objective_secs: 0.5,
             slow_share: 0.05,
             boot_minutes: row[2].parse().unwrap(),

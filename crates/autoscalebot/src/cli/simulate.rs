@@ -113,6 +113,10 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) servers: u32,
 
+    /// How requests get to the dynos
+    #[arg(long, value_name = "ROUTING", value_enum, default_value = "shared")]
+    pub(crate) routing: RoutingName,
+
     /// Requests that come together, on average; without it, each comes by itself
     #[arg(long, value_name = "N")]
     pub(crate) burst: Option<f64>,
@@ -148,6 +152,14 @@ pub(crate) struct ModelArgs {
     /// The share of requests that may be slow: in each minute of the optimum, and over all in a search
     #[arg(long, value_name = "SHARE", default_value = "1%", value_parser = share)]
     pub(crate) slow_share: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RoutingName {
+    /// All dynos take from one queue, or the router knows which of them are free
+    Shared,
+    /// Each request goes to a dyno at random, as on Heroku, and waits for that one
+    Random,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -3,6 +3,7 @@
 
 use crate::simulate::sources;
 use crate::simulate::turns::digits;
+use autoscalebot_core::queueing::Routing;
 use autoscalebot_core::{BoundTables, Spec};
 use autoscalebot_simulate::{App, Contender, rivals};
 
@@ -122,9 +123,13 @@ pub(crate) const BUILTINS: &[Builtin] = &[
 fn recommended(app: &App) -> String {
     let (objective, servers, boot) = (ms(app.objective_secs), app.servers_per_dyno, ms(app.boot_secs));
     let (percentile, variation) = (digits(100.0 - 100.0 * app.slow_share), app.service.shape.scv());
+    let routing = match app.routing {
+        Routing::Shared => "shared",
+        Routing::Random => "random",
+    };
     let decide = format!(
         "type = \"response_time\", objective = \"{objective}\", at_once = {servers}, percentile = {percentile}, \
-         variation = {variation}, lead = \"{boot}\", wait_included = true"
+         routing = \"{routing}\", variation = {variation}, lead = \"{boot}\", wait_included = true"
     );
     // Of the few requests of a window a higher one tells little; a higher one than is decided by would be above the objective.
     let read = digits((100.0 - 100.0 * app.slow_share).min(95.0));

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use autoscalebot_core::queueing::Routing;
 use autoscalebot_simulate::{App, Arrivals, Service, Shape};
 use jiff::{Span, SpanRelativeTo};
 
-use crate::cli::ModelArgs;
+use crate::cli::{ModelArgs, RoutingName};
 
 /// How long the work takes where nothing tells.
 const SERVICE: Service = Service { mean_secs: 0.1, shape: Shape::Exponential };
@@ -22,6 +23,10 @@ pub(crate) fn app(args: ModelArgs, known: Option<Service>) -> App {
     let timeout_secs = args.timeout.as_secs_f64();
     App {
         servers_per_dyno: args.servers,
+        routing: match args.routing {
+            RoutingName::Shared => Routing::Shared,
+            RoutingName::Random => Routing::Random,
+        },
         service,
         arrivals: args.burst.map_or(Arrivals::Poisson, |mean_size| Arrivals::Bursts { mean_size }),
         queue_limit: args.queue_limit,
