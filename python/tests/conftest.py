@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import shutil
 import socket
@@ -57,10 +59,17 @@ def wait_for(what: Callable[[], Any], why: str, secs: float = PATIENCE_SECS) -> 
     raise AssertionError(f"not within {secs:.0f} s: {why}")
 
 
+_ports = itertools.count(os.getpid() * 97)
+
+
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """Give one below those of clients: a connection tried before its server is there could else meet itself."""
+    for number in itertools.islice(_ports, 10_000):
+        port = 12_000 + number % 10_000
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 @pytest.fixture(scope="session")

@@ -40,8 +40,7 @@ fn prometheus(folder: &Folder, target: &str) -> (Running, String) {
         "global: {{ scrape_interval: 1s }}\nscrape_configs: [{{ job_name: bot, static_configs: [{{ targets: ['{target}'] }}] }}]\n"
     );
     folder.write("prometheus.yml", &config);
-    // Another program may take the port in between, which would fail the test loudly.
-    let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let listen = format!("127.0.0.1:{}", common::free_port());
     let mut command = Command::new("prometheus");
     command.args([
         "--config.file=prometheus.yml",

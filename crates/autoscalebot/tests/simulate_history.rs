@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
 
 use autoscalebot_core::{CallOutcome, Detail, Observation, Reading, Sample, State, Taken, decide, settle};
@@ -249,7 +249,7 @@ fn what_the_pages_show_works() {
 /// A daemon, its proxy and its dyno; its log lines are a recording, and its store is read while it writes.
 #[test]
 fn a_daemon_that_runs_leaves_both() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = autoscalebot_fakes::free_port().unwrap();
     let folder = Folder::with(&format!(
         "[platforms.here]\ntype = \"local\"\nprocfile = \"Procfile\"\nlisten = \"127.0.0.1:{port}\"\n\
          [apps.shop.processes.web]\nmax_dynos = 2\n{}",

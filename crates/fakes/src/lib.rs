@@ -6,3 +6,6 @@
 
 pub mod conformance;
 pub mod heroku;
+pub mod ports;
+
+pub use ports::free_port;

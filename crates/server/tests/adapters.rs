@@ -165,7 +165,7 @@ impl World {
     /// Redis and server, and the engine that runs on what the server takes.
     async fn new() -> (Self, Engine) {
         let folder = tempfile::tempdir().unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = autoscalebot_fakes::free_port().unwrap();
         let mut redis = Command::new("redis-server");
         redis.current_dir(folder.path()).args(["--save", "", "--bind", "127.0.0.1", "--port", &port.to_string()]);
         let redis = redis.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect(MEND);

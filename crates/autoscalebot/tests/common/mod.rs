@@ -171,9 +171,9 @@ pub fn wait_for(what: &str, mut so: impl FnMut() -> bool) {
     }
 }
 
-/// A free port of this machine; another program may take it in between, which would fail the test loudly.
+/// A port for a server.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    autoscalebot_fakes::free_port().unwrap()
 }
 
 /// A web server whose status and delay can be set, and that counts its requests.

@@ -8,7 +8,7 @@ pub(crate) mod postgres;
 pub(crate) mod rabbitmq;
 pub(crate) mod redis;
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
@@ -51,9 +51,9 @@ pub(crate) fn run(command: &mut Command) -> String {
     text(stdout)
 }
 
-/// A port that nobody listened on a moment ago.
+/// A port for a server.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    autoscalebot_fakes::free_port().unwrap()
 }
 
 /// Waits until something listens there.

@@ -1,7 +1,6 @@
 //! A PostgreSQL server in a folder of its own, which ends with the test. `initdb` refuses to run as root, so root becomes
 //! `postgres` for it.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -23,7 +22,7 @@ impl Server {
             let owner = Command::new("chown").args(["postgres", folder.path().to_str().unwrap()]).status().unwrap();
             assert!(owner.success(), "no user postgres: run scripts/install-test-postgres");
         }
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = autoscalebot_fakes::free_port().unwrap();
         let server = Self { folder, port };
         std::fs::write(server.path("password"), PASSWORD).unwrap();
         let (data, password) = (server.path("data"), server.path("password"));
