@@ -105,9 +105,7 @@ impl Learned {
     /// Counts the requests between the last sample and this one, and gives how many; what is older fades by half in
     /// `half_life`. A longer gap than a minute counts as a minute.
     pub fn count(&mut self, at: Timestamp, rate: f64, half_life: SignedDuration) -> f64 {
-        let gap = self.at.map_or(0.0, |before| at.duration_since(before).as_secs_f64().max(0.0));
-        self.at = self.at.max(Some(at));
-        let fade = 0.5_f64.powf(gap / half_life.as_secs_f64().max(1.0));
+        let (gap, fade) = faded(&mut self.at, at, half_life);
         let counted = gap.min(LONGEST_GAP_SECS);
         self.seconds = self.seconds * fade + counted;
         self.requests = self.requests * fade + rate * counted;
@@ -129,9 +127,7 @@ impl Learned {
 
     /// Remembers how long it took to serve requests; what is older fades by half in `half_life`.
     pub fn serve(&mut self, at: Timestamp, requests: f64, mean_secs: f64, half_life: SignedDuration) {
-        let gap = self.served_at.map_or(0.0, |before| at.duration_since(before).as_secs_f64().max(0.0));
-        self.served_at = self.served_at.max(Some(at));
-        let fade = 0.5_f64.powf(gap / half_life.as_secs_f64().max(1.0));
+        let (_, fade) = faded(&mut self.served_at, at, half_life);
         self.served = Times { requests: self.served.requests * fade, secs: self.served.secs * fade };
         self.served.add(requests, mean_secs);
     }
@@ -237,6 +233,13 @@ impl Learned {
         self.minute = Minute::default();
         self.at = None;
     }
+}
+
+/// The seconds from the newest instant to this one, which becomes the newest, and what is left after them of what was known.
+fn faded(newest: &mut Option<Timestamp>, at: Timestamp, half_life: SignedDuration) -> (f64, f64) {
+    let gap = newest.map_or(0.0, |before| at.duration_since(before).as_secs_f64().max(0.0));
+    *newest = (*newest).max(Some(at));
+    (gap, 0.5_f64.powf(gap / half_life.as_secs_f64().max(1.0)))
 }
 
 #[cfg(test)]

@@ -7,9 +7,9 @@ use crate::learned::{MOST_SLOTS, Slot};
 use crate::policy::PolicyInput;
 
 impl ResponseTime {
-    /// The service time, where what is told holds the wait: the median of what lay behind the last minutes.
-    /// In an overload no more can be told than what the dynos that serve can do, which is
-    /// too long while some of them still boot.
+    /// The service time, where what is told holds the wait: the median of what lay behind the last minutes, drawn to that of
+    /// hours as far as it is of few requests. In an overload no more can be told than what the dynos that serve can do, which
+    /// is too long while some of them still boot.
     pub(super) fn without_wait(&self, input: &PolicyInput<'_>, load: Load) -> f64 {
         let learned = input.evidence.learned();
         let mut all = [0.0; MOST_SLOTS as usize];
